@@ -1,0 +1,62 @@
+# One verb a habit. Everything lives in .venv and var/; nothing else is touched.
+PYTHON ?= python3
+PORT ?= 8000
+BIN := .venv/bin
+DEMO := ENV_FILE=var/demo.env SITE_URL=http://localhost:$(PORT)
+
+.PHONY: run test lint format check browser install clean help
+.DEFAULT_GOAL := help
+
+help: ## Show the verbs
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+run: .venv/base var/demo.env ## Serve the demo: web and worker on http://localhost:8000 (PORT=8123 moves it)
+	@$(DEMO) $(BIN)/python manage.py serve --demo --port $(PORT)
+
+test: .venv/dev ## Run the tests (DATABASE_URL chooses another database than SQLite)
+	@$(BIN)/pytest -n auto $(ARGS)
+
+browser: .venv/dev ## Run the tests that drive a real Chromium
+	@$(BIN)/pytest -m browser $(ARGS)
+
+lint: .venv/dev ## Style, types and import contracts
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(DEMO_CHECK) $(BIN)/mypy .
+	@$(BIN)/lint-imports
+
+check: .venv/dev ## Migrations are complete, and production settings pass Django's deployment checks
+	@sh config/check.sh
+
+format: .venv/dev ## Format the code
+	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+
+install: .venv/base ## Install what the product needs
+
+clean: ## Forget the virtual environment and all state
+	rm -rf .venv var
+
+.venv/bin/python:
+	@command -v $(PYTHON) >/dev/null || { echo "Tillgate needs Python 3.11 or later."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Tillgate needs Python 3.11 or later; this is $$($(PYTHON) --version)."; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+	  || { echo "Python lacks venv. On Debian and Ubuntu: sudo apt-get install python3-venv"; exit 1; }
+	@echo "Making a virtual environment in .venv"
+	@$(PYTHON) -m venv .venv
+
+.venv/base: requirements/base.txt requirements/constraints.txt | .venv/bin/python
+	@echo "Installing what Tillgate needs (about a minute, once)"
+	@$(BIN)/pip install --disable-pip-version-check --progress-bar on -q --only-binary :all: \
+	  -r requirements/base.txt -c requirements/constraints.txt
+	@touch $@
+
+.venv/dev: requirements/dev.txt .venv/base
+	@echo "Installing what the tests need (about two minutes, once)"
+	@$(BIN)/pip install --disable-pip-version-check -q --only-binary :all: \
+	  -r requirements/dev.txt -c requirements/constraints.txt
+	@touch $@
+
+var/demo.env: | .venv/bin/python
+	@mkdir -p var
+	@$(BIN)/python config/demo_env.py > $@

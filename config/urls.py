@@ -1,0 +1,54 @@
+"""Every path of the installation."""
+
+from django.conf import settings
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import include, path, register_converter
+from django.views.generic import RedirectView, TemplateView
+from drf_spectacular.views import SpectacularAPIView
+
+from accounts.models import Merchant
+from config.docs import RedocView, SwaggerView
+from core.errors import error_classes
+from core.health import HealthView, ReadyView
+from core.ids import IdConverter
+
+register_converter(IdConverter, "id")
+
+
+def landing(request: HttpRequest) -> HttpResponse:
+    context = {
+        "site_url": settings.SITE_URL,
+        "demo": settings.DEMO,
+        "merchant": Merchant.objects.filter(is_default=True).first(),
+    }
+    return render(request, "landing.html", context)
+
+
+api = [
+    path("health", HealthView.as_view(), name="health"),
+    path("health/ready", ReadyView.as_view(), name="ready"),
+    path("", include("payments.urls")),
+]
+urlpatterns = [
+    path("", landing, name="landing"),
+    path("", include("checkout.urls")),
+    path("", include("sandbox.urls")),
+    path("api/v1/", include(api)),
+    path("api/schema", SpectacularAPIView.as_view(permission_classes=[]), name="schema"),
+    path("api/docs", SwaggerView.as_view(), name="docs"),
+    path("api/redoc", RedocView.as_view(), name="redoc"),
+    path(
+        "api/errors",
+        TemplateView.as_view(template_name="errors.html", extra_context={"errors": error_classes}),
+        name="errors",
+    ),
+    path("admin", RedirectView.as_view(url="/admin/")),
+    path("admin/", admin.site.urls),
+]
+
+handler400 = "core.errors.bad_request"
+handler403 = "core.errors.permission_denied"
+handler404 = "core.errors.page_not_found"
+handler500 = "core.errors.server_error"

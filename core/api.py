@@ -1,0 +1,148 @@
+"""What every API view shares: the envelope, strict input, lists, throttles."""
+
+import ipaddress
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from django.core.cache import cache
+from django.db.models import QuerySet
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.throttling import SimpleRateThrottle
+
+from core.errors import ParameterInvalid, ParameterUnknown, as_api_error
+from core.ids import is_id
+
+PAGE_SIZE = 20
+MAX_PAGE_SIZE = 100
+
+
+# --- Answers ----------------------------------------------------------------------------------
+def answer(
+    noun: str, data: Any, message: str, *, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    """The envelope of a success: `{"<noun>": data, "status": "success", "message": …}`."""
+    return Response({noun: data, "status": "success", "message": message}, status=status, headers=headers)
+
+
+# --- Requests ---------------------------------------------------------------------------------
+class StrictSerializer(serializers.Serializer):
+    """An input serializer that refuses fields it does not know."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        unknown = sorted(set(data) - set(self.fields)) if isinstance(data, Mapping) else []
+        faults: dict[str, Any] = {
+            name[:64]: [serializers.ErrorDetail(ParameterUnknown.message, ParameterUnknown.code)] for name in unknown
+        }
+        try:
+            value = super().to_internal_value(data)
+        except serializers.ValidationError as error:
+            faults = {**error.detail, **faults}  # type: ignore[dict-item]
+        if faults:
+            raise serializers.ValidationError(faults)
+        return value
+
+
+class ApiField(serializers.Field):
+    """A field whose `read` raises ApiError; the error keeps its own code and sentence."""
+
+    def read(self, data: Any) -> Any:
+        raise NotImplementedError
+
+    def to_internal_value(self, data: Any) -> Any:
+        try:
+            return self.read(data)
+        except Exception as exc:
+            error = as_api_error(exc)
+            if error.status >= 500:
+                raise
+            raise serializers.ValidationError(error.message, error.code) from exc
+
+
+# --- Lists ------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Page:
+    """One page of rows and the URLs of its neighbours, None at an end."""
+
+    rows: Sequence[Any]
+    next: str | None
+    previous: str | None
+
+
+def paginate(request: Request, rows: QuerySet[Any], *, ascending: bool = False) -> Page:
+    """The page that `?cursor=` and `?page_size=` name, newest first. Raises ParameterInvalid for a forged one.
+
+    The id is the cursor: ids sort by creation, so a page never moves.
+    """
+    size = _page_size(request.query_params.get("page_size"))
+    direction, cursor = _read_cursor(request.query_params.get("cursor"))
+    backwards = direction == "before"
+    forward = ascending != backwards
+    if cursor:
+        rows = rows.filter(**{"id__gt" if forward else "id__lt": cursor})
+    found = list(rows.order_by("id" if forward else "-id")[: size + 1])
+    more, found = len(found) > size, found[:size]
+    if backwards:
+        found.reverse()
+    has_next, has_previous = (bool(cursor), more) if backwards else (more, bool(cursor))
+    return Page(
+        found,
+        _page_url(request, "after", found[-1].pk) if found and has_next else None,
+        _page_url(request, "before", found[0].pk) if found and has_previous else None,
+    )
+
+
+def _page_size(text: str | None) -> int:
+    if text is None:
+        return PAGE_SIZE
+    if not (text.isascii() and text.isdigit() and len(text) < 5 and 1 <= int(text) <= MAX_PAGE_SIZE):
+        raise ParameterInvalid(f"page_size must be from 1 to {MAX_PAGE_SIZE}.", param="page_size")
+    return int(text)
+
+
+def _read_cursor(text: str | None) -> tuple[str, str]:
+    if text is None:
+        return "after", ""
+    direction, _, cursor = text.partition(".")
+    if direction not in ("after", "before") or not is_id(cursor):
+        raise ParameterInvalid("Take the cursor from next or previous of a list.", param="cursor")
+    return direction, cursor
+
+
+def _page_url(request: Request, direction: str, cursor: str) -> str:
+    query = {**request.query_params.dict(), "cursor": f"{direction}.{cursor}"}
+    return request.build_absolute_uri(f"{request.path}?{urlencode(query)}")
+
+
+# --- Throttles --------------------------------------------------------------------------------
+class CounterThrottle(SimpleRateThrottle):
+    """A counter per window and client in the shared cache; `scope` names the rate in the settings."""
+
+    def get_cache_key(self, request: Request, view: Any) -> str:
+        return f"throttle:{self.scope}:{client_network(self.get_ident(request))}"
+
+    def allow_request(self, request: Request, view: Any) -> bool:
+        window = int(time.time()) // self.duration
+        key = f"{self.get_cache_key(request, view)}:{window}"
+        cache.add(key, 0, timeout=self.duration)
+        try:
+            return cache.incr(key) <= self.num_requests
+        except ValueError:  # evicted between the two calls
+            return True
+
+    def wait(self) -> float:
+        """Seconds to the next window."""
+        return self.duration - time.time() % self.duration + 1
+
+
+def client_network(address: str) -> str:
+    """The address, or its /64 for IPv6: one subscriber has that many."""
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return "unknown"
+    return str(ip) if ip.version == 4 else str(ipaddress.ip_network(f"{ip}/64", strict=False))

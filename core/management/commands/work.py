@@ -1,0 +1,34 @@
+"""`manage.py work`: runs every registered task in this process, without a broker."""
+
+import signal
+import threading
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from core.queue import Task, registry, run_task
+
+JOIN_SECONDS = 60  # a job at hand is finished before the process ends
+
+
+class Command(BaseCommand):
+    help = "Runs the due jobs of every queue until SIGTERM or SIGINT; run as many of it as you like."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        stop = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
+        threads = [threading.Thread(target=_loop, args=(task, stop), name=task.name) for task in registry.values()]
+        for thread in threads:
+            thread.start()
+        self.stdout.write(f"worker: {', '.join(registry)}")
+        stop.wait()
+        for thread in threads:
+            thread.join(JOIN_SECONDS)
+
+
+def _loop(task: Task, stop: threading.Event) -> None:
+    """A thread for each task: a slow provider delays no other kind of job."""
+    while not stop.is_set():
+        if not run_task(task):
+            stop.wait(task.every)

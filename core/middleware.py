@@ -1,0 +1,49 @@
+"""What every request passes: an id of its own, and one path for both slash forms."""
+
+import logging
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponse
+
+from core.ids import new_id
+from core.request_id import current_request_id, set_request_id
+
+Handler = Callable[[HttpRequest], HttpResponse]
+
+
+class RequestIdMiddleware:
+    """Gives the request an id, which the answer carries as `Request-Id`."""
+
+    def __init__(self, get_response: Handler) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        request_id = new_id("req")
+        set_request_id(request_id)
+        try:
+            response = self.get_response(request)
+        finally:
+            set_request_id("")
+        response["Request-Id"] = request_id
+        return response
+
+
+class ApiSlashMiddleware:
+    """Serves `/api/…/` as `/api/…`: a redirect would lose the body of a POST."""
+
+    def __init__(self, get_response: Handler) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if request.path_info.startswith("/api/") and request.path_info.endswith("/"):
+            request.path_info = request.path_info[:-1]
+            request.path = request.path[:-1]
+        return self.get_response(request)
+
+
+class RequestIdFilter(logging.Filter):
+    """Puts the request's id on every log line."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.request_id = current_request_id() or "-"
+        return True

@@ -1,0 +1,30 @@
+"""Statuses change along a table, never past it.
+
+A model declares `TRANSITIONS = {"pending": {"processing", ...}, ...}`; a status absent from the keys is final.
+"""
+
+from collections.abc import Mapping, Set
+from typing import Any, ClassVar, Protocol
+
+from core.errors import ApiError
+
+
+class IllegalTransition(ApiError):
+    status, type, code = 409, "conflict", "illegal_transition"
+    message = "The object cannot take that status now."
+
+
+class Stateful(Protocol):
+    TRANSITIONS: ClassVar[Mapping[str, Set[str]]]
+    status: Any
+
+
+def can_move(row: Stateful, status: str) -> bool:
+    return status in row.TRANSITIONS.get(row.status, frozenset())
+
+
+def move_to(row: Stateful, status: str) -> None:
+    """Sets the status, or raises IllegalTransition. The caller holds the lock and saves."""
+    if not can_move(row, status):
+        raise IllegalTransition(f"A {type(row).__name__.lower()} that is {row.status} cannot become {status}.")
+    row.status = status

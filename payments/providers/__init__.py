@@ -1,0 +1,8 @@
+"""The payment providers, an adapter a file."""
+
+from payments.providers.base import ChargeRequest, Provider, ProviderUnavailable, Result
+from payments.providers.sandbox import SandboxProvider
+
+PROVIDERS: dict[str, Provider] = {provider.name: provider for provider in [SandboxProvider()]}
+
+__all__ = ["PROVIDERS", "ChargeRequest", "Provider", "ProviderUnavailable", "Result"]

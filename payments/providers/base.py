@@ -1,0 +1,56 @@
+"""What an adapter is: money verbs that return values. Adapters change no rows; services do."""
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from core.money import Money
+
+
+class ProviderUnavailable(Exception):
+    """No answer, or none that makes sense. It says nothing about the money: the outcome is unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChargeRequest:
+    """`key` is our transaction's id: the provider's idempotency key or reference, the same on every retry."""
+
+    key: str
+    account: str
+    account_name: str
+    money: Money
+    method: str
+    source: str
+    phone: str
+    capture: bool
+    description: str
+    return_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A provider's answer. `status` is a transaction's: processing, requires_action, succeeded, failed, cancelled."""
+
+    status: str
+    key: str
+    reference: str
+    account: str
+    money: Money  # what the charge is over
+    captured: int = 0  # minor units of it that have been taken
+    failure_code: str = ""  # one of payments.failures.MESSAGES
+    provider_code: str = ""  # the exact reason, for the merchant's log only
+    next_action: dict[str, Any] | None = None
+    answer: dict[str, Any] = field(default_factory=dict)  # scrubbed: no card number, no secret
+
+
+class Provider(Protocol):
+    """A decline is a Result; silence is ProviderUnavailable."""
+
+    name: str
+
+    def charge(self, request: ChargeRequest) -> Result:
+        """Starts a sale or an authorization. Safe to repeat: the same key answers with the first charge."""
+        ...
+
+    def lookup(self, key: str) -> Result | None:
+        """The charge of this key as it is now; None when the provider never heard of it."""
+        ...

@@ -1,0 +1,210 @@
+"""The verbs of a payment: create, attempt, return, cancel, expire."""
+
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from accounts.models import Customer, Merchant
+from accounts.services import customer_of
+from core.errors import ApiError
+from core.idempotency import create_once, fingerprint
+from core.money import Money
+from core.state import can_move, move_to
+from core.transactions import with_retries
+from payments.cards import CardSource
+from payments.models import (
+    CARD_METHODS,
+    UNPAID,
+    CancellationReason,
+    Payment,
+    Status,
+    Transaction,
+    TransactionStatus,
+)
+from payments.services.status import (
+    OrderTaken,
+    close_transaction,
+    move_payment,
+    start_processing,
+    tell,
+)
+from payments.services.transactions import open_transaction
+
+PAYMENT_LIFETIME = timedelta(hours=settings.PAYMENT_LIFETIME_HOURS)
+EXPIRY_RETRY = timedelta(minutes=5)  # while a transaction is in flight its payment does not expire
+MAX_PAYER_ATTEMPTS = 5
+
+
+class NotPayable(ApiError):
+    status, type, code = 409, "conflict", "not_payable"
+    message = "This payment cannot be paid any more."
+
+
+class PaymentInFlight(ApiError):
+    status, type, code = 409, "conflict", "payment_in_flight"
+    message = "A transaction of this payment is in flight. Wait for its outcome."
+
+
+class MethodUnavailable(ApiError):
+    status, code = 400, "payment_method_unavailable"
+    message = "This merchant does not offer that payment method."
+
+
+class ProviderNotConnected(ApiError):
+    status, code = 422, "provider_not_connected"
+    message = "This merchant has no payment provider connected yet."
+
+
+def create_payment(
+    *, merchant: Merchant, money: Money, key: str | None, card: CardSource | None = None, **fields: Any
+) -> tuple[Payment, bool]:
+    """A payment, and whether the idempotency `key` (SHA-256) had made it before. A card in the request is a
+    single attempt, due at once. Raises IdempotencyKeyReused, ProviderNotConnected."""
+    provider = provider_of(merchant)
+    body = fingerprint(
+        {"merchant": merchant.pk, "money": str(money), "currency": money.currency, "card": card} | fields
+    )
+    expires_at = timezone.now() + PAYMENT_LIFETIME
+
+    def create() -> Payment:
+        payment = Payment.objects.create(
+            merchant=merchant,
+            customer=_customer(merchant, fields),
+            amount=money.amount,
+            currency=money.currency,
+            provider=provider,
+            idempotency_key=key,
+            fingerprint=body,
+            expires_at=expires_at,
+            due_at=expires_at,
+            **fields,
+            **_card_fields(card),
+        )
+        tell(payment, "payment.created")
+        if card is not None:
+            payment.payer_attempts = 1
+            payment.save()
+            open_transaction(payment, method=payment.payment_method, source=card.token, phone="", is_last_attempt=True)
+        return payment
+
+    return with_retries(lambda: create_once(merchant.payments.all(), key, body, create))
+
+
+def _customer(merchant: Merchant, fields: dict[str, Any]) -> Customer:
+    return customer_of(
+        merchant,
+        email=fields["customer_email"],
+        name=fields["customer_name"],
+        phone=fields.get("customer_phone", ""),
+        location=fields.get("customer_location", ""),
+    )
+
+
+def provider_of(merchant: Merchant) -> str:
+    """The provider that takes this merchant's payments."""
+    if not merchant.is_sandbox:
+        raise ProviderNotConnected(param="merchant_id")
+    return "sandbox"
+
+
+def _card_fields(card: CardSource | None) -> dict[str, Any]:
+    if card is None:
+        return {}
+    return {
+        "card_brand": card.brand,
+        "card_last4": card.last4,
+        "card_expiry_month": card.expiry_month,
+        "card_expiry_year": card.expiry_year,
+    }
+
+
+def start_attempt(
+    *, payment_id: str, attempt: int, method: str, card: CardSource | None = None, phone: str = ""
+) -> Payment:
+    """The payer tries a method on the checkout page. `attempt` is how many tries they had seen: a double click
+    or a stale page changes nothing. Raises NotPayable."""
+    return with_retries(lambda: _start_attempt(payment_id, attempt, method, card, phone))
+
+
+@transaction.atomic
+def _start_attempt(payment_id: str, attempt: int, method: str, card: CardSource | None, phone: str) -> Payment:
+    payment = Payment.objects.locked(pk=payment_id)
+    if attempt != payment.payer_attempts or payment.in_flight:
+        return payment
+    if payment.status != Status.PENDING or payment.expires_at <= timezone.now():
+        raise NotPayable
+    if (method in CARD_METHODS) != (card is not None):
+        raise MethodUnavailable(param="payment_method")
+    _drop_open_transaction(payment)
+    payment.payer_attempts += 1
+    payment.payment_method = method
+    payment.failure_code = ""
+    payment.next_action = None
+    for name, value in _card_fields(card).items():
+        setattr(payment, name, value)
+    payment.save()
+    open_transaction(
+        payment,
+        method=method,
+        source=card.token if card else "",
+        phone=phone,
+        is_last_attempt=payment.payer_attempts >= MAX_PAYER_ATTEMPTS,
+    )
+    return payment
+
+
+def _drop_open_transaction(payment: Payment) -> None:
+    """Gives up what is not in flight: an attempt not begun, or one that waits for the payer."""
+    txn = Transaction.objects.filter(open_for=payment.pk).first()
+    if txn is not None:
+        close_transaction(txn, TransactionStatus.CANCELLED)
+
+
+def customer_returned(*, payment_id: str) -> Payment:
+    """The payer came back from the provider's page. Proves nothing: the provider is asked at once."""
+    return with_retries(lambda: _customer_returned(payment_id))
+
+
+@transaction.atomic
+def _customer_returned(payment_id: str) -> Payment:
+    payment = Payment.objects.locked(pk=payment_id)
+    txn = Transaction.objects.filter(open_for=payment_id, status=TransactionStatus.REQUIRES_ACTION).first()
+    if txn is None:
+        return payment
+    txn.due_at = timezone.now()
+    if payment.status == Status.REQUIRES_ACTION:
+        try:
+            start_processing(payment)
+            move_to(txn, TransactionStatus.PROCESSING)
+        except OrderTaken:
+            pass  # decided when the provider's answer is known
+    txn.save()
+    return payment
+
+
+def cancel_payment(*, payment_id: str, reason: str) -> Payment:
+    """Cancels an unpaid payment. Raises PaymentInFlight while a provider is at work, IllegalTransition later."""
+    return with_retries(lambda: _cancel(payment_id, reason))
+
+
+@transaction.atomic
+def _cancel(payment_id: str, reason: str) -> Payment:
+    payment = Payment.objects.locked(pk=payment_id)
+    if Transaction.objects.filter(open_for=payment_id, status=TransactionStatus.PROCESSING).exists():
+        raise PaymentInFlight
+    if can_move(payment, Status.CANCELLED):
+        _drop_open_transaction(payment)
+    payment.cancellation_reason = reason
+    move_payment(payment, Status.CANCELLED)
+    return payment
+
+
+def expire_payment(payment: Payment) -> None:
+    """Cancels a payment that nobody paid in time; one in flight is looked at again later."""
+    try:
+        _cancel(payment.pk, CancellationReason.EXPIRED)
+    except PaymentInFlight:
+        Payment.objects.filter(pk=payment.pk, status__in=UNPAID).update(due_at=timezone.now() + EXPIRY_RETRY)

@@ -1,0 +1,96 @@
+"""The one place where a payment's status changes: table, order, event and row together.
+
+Every function here expects the payment's row to be locked by the caller's transaction.
+"""
+
+import hashlib
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from core.state import can_move, move_to
+from notifications.services import publish
+from payments.models import HOLDS_ORDER, UNPAID, Payment, Status, Transaction, TransactionStatus
+from payments.serializers import MerchantPayment
+
+FINAL = {TransactionStatus.SUCCEEDED, TransactionStatus.FAILED, TransactionStatus.CANCELLED}
+
+
+class OrderTaken(Exception):
+    """Another payment holds the order: it is in flight, or it has paid."""
+
+
+def move_payment(payment: Payment, status: str) -> None:
+    """Moves the payment along the table, keeps what hangs on the status in step, and publishes the event."""
+    move_to(payment, status)
+    payment.next_action = payment.next_action if status in (Status.REQUIRES_ACTION, Status.PENDING) else None
+    if status not in HOLDS_ORDER:
+        payment.order_key = None
+    if status == Status.COMPLETED:
+        payment.completed_at = payment.completed_at or timezone.now()
+        payment.failure_code = ""
+    payment.due_at = payment.expires_at if status in UNPAID else None
+    payment.save()
+    tell(payment, f"payment.{status}")
+
+
+def tell(payment: Payment, event_type: str) -> None:
+    publish(
+        event_type,
+        merchant_id=payment.merchant_id,
+        object_id=payment.pk,
+        data=MerchantPayment(payment).data,
+    )
+
+
+def order_key_of(payment: Payment) -> str:
+    return hashlib.sha256(f"{payment.merchant_id} {payment.order_id}".encode()).hexdigest()
+
+
+def claim_order(payment: Payment) -> None:
+    """Takes the payment's order for it, or raises OrderTaken. The unique key decides between two at once.
+
+    The caller moves the payment to a status that holds the order in the same transaction.
+    """
+    if payment.order_id is None or payment.order_key is not None:
+        return
+    key = order_key_of(payment)
+    try:
+        with transaction.atomic():
+            Payment.objects.filter(pk=payment.pk).update(order_key=key, status=Status.PROCESSING)
+    except IntegrityError as error:
+        raise OrderTaken from error
+    payment.order_key = key
+
+
+def start_processing(payment: Payment) -> None:
+    """Claims the order and moves to processing. Raises OrderTaken, and then nothing has changed."""
+    claim_order(payment)
+    move_payment(payment, Status.PROCESSING)
+
+
+def fail_payment(payment: Payment, code: str, *, for_good: bool) -> None:
+    """A declined attempt: back to pending for another try on the checkout page, or failed."""
+    payment.failure_code = code
+    payment.next_action = None
+    target = Status.FAILED if for_good else Status.PENDING
+    if payment.status == target or not can_move(payment, target):
+        payment.save()
+    else:
+        move_payment(payment, target)
+
+
+def close_transaction(txn: Transaction, status: str) -> None:
+    """Gives the transaction a final status; its payment may start another."""
+    if txn.status != status:
+        move_to(txn, status)
+    txn.open_for = None
+    txn.due_at = None
+    txn.save()
+
+
+def lock(transaction_id: str) -> tuple[Payment, Transaction]:
+    """A transaction and its payment, the payment's row locked first and both read after that."""
+    payment_id = Transaction.objects.values_list("payment_id", flat=True).get(pk=transaction_id)
+    payment = Payment.objects.locked(pk=payment_id)
+    return payment, Transaction.objects.get(pk=transaction_id)
