@@ -75,9 +75,9 @@ def _state_of_pending(payment: Payment) -> str:
     return "bank_transfer" if _action(payment, "type") == "bank_transfer" else "payable"
 
 
-def page_of(payment: Payment, *, change_method: bool = False, sent: bool = False) -> dict[str, Any]:
+def page_of(payment: Payment, *, change_method: bool = False, returned: bool = False) -> dict[str, Any]:
     """The context that the templates of the checkout share. Somebody who was told to make a bank transfer may
-    want to `change_method`, or says that it is `sent` and waits."""
+    want to `change_method`; one who `returned` from the provider's page is not sent there again by itself."""
     state = state_of(payment)
     if change_method and state == "bank_transfer":
         state = "payable"
@@ -88,13 +88,20 @@ def page_of(payment: Payment, *, change_method: bool = False, sent: bool = False
         "template": f"checkout/states/{'processing' if state == 'slow' else state}.html",
         "heading": heading,
         "poll": poll,
-        "sent": sent,
-        "refresh": REFRESH_SECONDS if state in WORKING else RELAXED_REFRESH_SECONDS if sent else None,
+        "returned": returned,
+        "refresh": _refresh(state, returned),
         "action_url": _action(payment, "url"),
         "failure": MESSAGES.get(payment.failure_code, ""),
         "return_link": return_link(payment),
         **_shown(payment),
     }
+
+
+def _refresh(state: str, returned: bool) -> int | None:
+    """After how many seconds the page loads itself again where there is no JavaScript."""
+    if state in WORKING:
+        return REFRESH_SECONDS
+    return RELAXED_REFRESH_SECONDS if returned and state == "bank_transfer" else None
 
 
 def receipt_of(payment: Payment) -> dict[str, Any]:

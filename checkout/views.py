@@ -12,7 +12,7 @@ from django_htmx.http import HttpResponseClientRedirect
 
 from accounts.services import merchant_to_pay
 from checkout.forms import PayForm
-from checkout.presentation import form_context, page_of, receipt_of, state_of
+from checkout.presentation import form_context, page_of, receipt_of
 from core.errors import ApiError
 from core.money import Money
 from payments import services
@@ -56,7 +56,7 @@ def _attempt(payment: Payment, form: PayForm) -> bool:
 
 
 def _page(request: HttpRequest, payment: Payment, form: PayForm | None = None) -> HttpResponse:
-    page = page_of(payment, change_method="change" in request.GET, sent="sent" in request.GET)
+    page = page_of(payment, change_method="change" in request.GET, returned="returned" in request.GET)
     if page["state"] == "payable":
         page |= form_context(payment, form)
     status = UNPROCESSABLE if form is not None and form.errors else 200
@@ -70,10 +70,10 @@ def checkout_status(request: HttpRequest, payment_id: str) -> HttpResponse:
     payment = _payment(payment_id)
     if not request.htmx:  # type: ignore[attr-defined]
         return _see_other("checkout", payment_id)
-    page, seen = page_of(payment), request.GET.get("seen")
-    if page["state"] == seen:
+    page = page_of(payment, returned="returned" in request.GET)
+    if page["state"] == request.GET.get("seen"):
         return HttpResponse(status=204)
-    if page["state"] == "requires_action" and page["action_url"] and seen in ("processing", "slow"):
+    if page["state"] == "requires_action" and page["action_url"] and not page["returned"]:
         return HttpResponseClientRedirect(page["action_url"])
     if page["state"] == "payable":
         page |= form_context(payment)
@@ -85,8 +85,8 @@ def checkout_status(request: HttpRequest, payment_id: str) -> HttpResponse:
 def checkout_return(request: HttpRequest, payment_id: str) -> HttpResponse:
     """The provider sends the payer back to here. That proves nothing: it makes us ask."""
     _payment(payment_id)
-    payment = services.customer_returned(payment_id=payment_id)
-    return _see_other("checkout", payment_id, "?sent" if state_of(payment) == "bank_transfer" else "")
+    services.customer_returned(payment_id=payment_id)
+    return _see_other("checkout", payment_id, "?returned")
 
 
 @never_cache

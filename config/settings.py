@@ -100,7 +100,8 @@ def _tuned(database: dict) -> dict:
             "timeout": 20,
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
         }
-        database["TEST"] = {"NAME": VAR_DIR / "test.sqlite3"}  # a file: in memory there are no two connections
+        # A file, for in memory there are no two connections; of its own, for two test runs may overlap.
+        database["TEST"] = {"NAME": VAR_DIR / f"test-{os.getpid()}.sqlite3"}
     elif engine == "mysql":
         options |= {
             "charset": "utf8mb4",

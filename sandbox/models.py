@@ -1,7 +1,8 @@
 """The emulated provider's own books. `key` and `account` are the caller's words."""
 
 import hashlib
-from typing import Any
+from collections.abc import Mapping, Set
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db import models
@@ -47,13 +48,13 @@ class Charge(QueueRow):
         FAILED = "failed", _("Failed")
         CANCELLED = "cancelled", _("Cancelled")
 
-    TRANSITIONS = {
+    TRANSITIONS: ClassVar[Mapping[str, Set[str]]] = {
         Status.PROCESSING: {Status.REQUIRES_ACTION, Status.AUTHORIZED, Status.SUCCEEDED, Status.FAILED},
         Status.REQUIRES_ACTION: {Status.PROCESSING, Status.FAILED},
         Status.AWAITING_TRANSFER: {Status.PROCESSING, Status.FAILED},
         Status.AUTHORIZED: {Status.SUCCEEDED, Status.CANCELLED},
     }
-    AWAITS_PAYER = {Status.REQUIRES_ACTION, Status.AWAITING_TRANSFER}
+    AWAITS_PAYER: ClassVar[Set[str]] = {Status.REQUIRES_ACTION, Status.AWAITING_TRANSFER}
 
     id = IdField("ch")
     key = models.CharField(max_length=KEY_LENGTH, unique=True, help_text=_("The caller's idempotency key."))
@@ -153,7 +154,7 @@ class Operation(QueueRow):
         SUCCEEDED = "succeeded", _("Succeeded")
         FAILED = "failed", _("Failed")
 
-    TRANSITIONS = {
+    TRANSITIONS: ClassVar[Mapping[str, Set[str]]] = {
         Status.PENDING: {Status.SUCCEEDED, Status.FAILED},
         Status.SUCCEEDED: {Status.FAILED},  # refunds only: the bank sends the money back
     }

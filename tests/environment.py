@@ -1,15 +1,18 @@
-"""The environment that the tests run in; loaded by pytest before Django's settings are read.
+"""The environment that the tests run in; conftest.py imports it before anything of Django.
 
 DATABASE_URL is taken from outside, so the same suite runs on SQLite, MariaDB and PostgreSQL.
 """
 
 import os
 
+import django
+
+os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
 os.environ["ENV_FILE"] = os.devnull
 os.environ.update(
     DEMO="true",
     SECRET_KEY="tests-only-secret-key-that-is-long-enough-for-hs256-0123456789",
-    ENCRYPTION_KEYS="vqVwBzVXVYk3wQzY8aLQxgTeGQ1sqWZ3Yt1cUp2LXhE=,2Qh1J3m8dWkq7bq2n8s0vG4hYlXo5tTqY3bC0aD9eF4=",
+    ENCRYPTION_KEYS="mgxX_qAOhCl0pGSVbjDCjRy3sh-gVOb0IYsP6fegn7Q=,QvkEb-hyCxcF6JO3pjol1m_ncqJFzBXxRPx0QfCeJAY=",
     SITE_URL="http://testserver",
     ALLOWED_HOSTS="testserver,localhost,127.0.0.1",
     THROTTLE_PAYMENT_CREATE="100000/min",
@@ -17,3 +20,5 @@ os.environ.update(
     SANDBOX_SETTLE_SECONDS="0",
 )
 os.environ.setdefault("DATABASE_URL", "sqlite:///var/test-base.sqlite3")
+
+django.setup()

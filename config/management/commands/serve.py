@@ -3,18 +3,21 @@
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from config.demo import EMAILS, PASSWORD
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import connection
 
-STOP_SECONDS = 30
+from config.demo import EMAILS, PASSWORD
+
 POLL_SECONDS = 0.5
+STOP_SECONDS = 30  # the jobs and requests at hand may end
+SHORTEST_LIFE_SECONDS = 5  # a process that ends sooner would end again: a taken port, a bad setting
 
 WELCOME = """
   Tillgate is running.
@@ -23,7 +26,7 @@ WELCOME = """
   API documentation      {url}/api/docs
   Back office            {url}/admin/
 
-  Log in as              {email}
+  Log in as              {emails}
   Password               {password}
 
   Ctrl-C stops it.
@@ -39,55 +42,81 @@ class Command(BaseCommand):
         parser.add_argument("--demo", action="store_true", help="migrate, fill with sample data and say where it is")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, _stop)
         if options["demo"]:
             self._prepare_demo()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, _raise_exit)
-        children = [subprocess.Popen(command) for command in _commands(options["host"], options["port"])]  # noqa: S603
-        if options["demo"]:
-            self.stdout.write(WELCOME.format(url=settings.SITE_URL, email=EMAILS, password=PASSWORD))
+        children = [Child(web_command(options["host"], options["port"])), Child(worker_command())]
         try:
-            code = _wait_for_any(children)
+            if options["demo"]:
+                self.stdout.write(WELCOME.format(url=settings.SITE_URL, emails=EMAILS, password=PASSWORD))
+            code = _keep_alive(children)
         except SystemExit:
             code = 0
-        for child in children:
-            child.terminate()
-        for child in children:
-            child.wait(STOP_SECONDS)
+        _end(children)
         sys.exit(code)
 
     def _prepare_demo(self) -> None:
         self.stdout.write("Preparing the database ...")
         call_command("migrate", verbosity=0)
         call_command("seed_demo", stdout=self.stdout)
+        connection.close()
 
 
-def _raise_exit(number: int, frame: FrameType | None) -> None:
+class Child:
+    """A process that is started again when it dies."""
+
+    def __init__(self, command: list[str]) -> None:
+        self.command = command
+        self.start()
+
+    def start(self) -> None:
+        self.started = time.monotonic()
+        self.process = subprocess.Popen(self.command)  # noqa: S603
+
+    def revive(self) -> int | None:
+        """Starts the process again if it has died; answers its exit code when that would not help."""
+        code = self.process.poll()
+        if code is None:
+            return None
+        if time.monotonic() - self.started < SHORTEST_LIFE_SECONDS:
+            return code or 1
+        self.start()
+        return None
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
     signal.signal(number, signal.SIG_IGN)
     raise SystemExit
 
 
-def _commands(host: str, port: int) -> list[list[str]]:
+def web_command(host: str, port: int) -> list[str]:
     """SQLite has one writer, so it gets one web process; the threads share the work."""
     workers = "1" if connection.vendor == "sqlite" else "2"
-    granian = [
-        str(Path(sys.executable).with_name("granian")),
-        "--interface",
-        "wsgi",
-        "config.wsgi:application",
-    ]
-    limits = ["--workers", workers, "--blocking-threads", "4", "--log-level", "warning"]
-    return [
-        [*granian, "--host", host, "--port", str(port), *limits],
-        [sys.executable, str(settings.BASE_DIR / "manage.py"), "work"],
-    ]
+    granian = [str(Path(sys.executable).with_name("granian")), "--interface", "wsgi", "config.wsgi:application"]
+    limits = ["--workers", workers, "--blocking-threads", "4", "--respawn-failed-workers", "--log-level", "warning"]
+    return [*granian, "--host", host, "--port", str(port), *limits]
 
 
-def _wait_for_any(children: list[subprocess.Popen]) -> int:
-    """The exit code of whichever ends first: the two belong together."""
+def worker_command() -> list[str]:
+    return [sys.executable, str(settings.BASE_DIR / "manage.py"), "work"]
+
+
+def _keep_alive(children: list[Child]) -> int:
+    """Runs until a child cannot be kept alive, and answers its exit code."""
     while True:
         for child in children:
-            try:
-                return child.wait(POLL_SECONDS)
-            except subprocess.TimeoutExpired:
-                continue
+            code = child.revive()
+            if code is not None:
+                return code
+        time.sleep(POLL_SECONDS)
+
+
+def _end(children: list[Child]) -> None:
+    for child in children:
+        child.process.terminate()
+    for child in children:
+        try:
+            child.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            child.process.kill()

@@ -1,0 +1,49 @@
+"""Fixtures that every test may use: a shop, a way to pay in it, and the worker."""
+
+import tests.environment  # noqa: F401 I001 before anything of Django
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.core.cache import cache
+from django.test import Client
+
+from accounts.models import Merchant
+from accounts.services import create_merchant
+from core import queue
+
+
+@pytest.fixture(autouse=True)
+def _no_counters_of_other_tests() -> None:
+    cache.clear()
+
+
+@pytest.fixture
+def shop(db: None) -> Merchant:
+    """An active sandbox merchant, the installation's default one."""
+    return create_merchant(name="Acme", status=Merchant.Status.ACTIVE, return_origins=["https://shop.example.com"])
+
+
+@pytest.fixture
+def api() -> Client:
+    """A client of the public API; an unhandled error is its 500, as for anybody else."""
+    return Client(raise_request_exception=False)
+
+
+@pytest.fixture
+def pay(api: Client, shop: Merchant) -> Callable[..., Any]:
+    """`pay(amount=…)` posts the least payment with these fields changed; None leaves a field out."""
+
+    def post(headers: dict[str, str] | None = None, **fields: Any) -> Any:
+        least = {"customer_name": "John Doe", "customer_email": "john@example.com", "amount": 50.00}
+        body = {name: value for name, value in {**least, **fields}.items() if value is not None}
+        return api.post("/api/v1/payments", body, content_type="application/json", headers=headers)
+
+    return post
+
+
+@pytest.fixture
+def work() -> Callable[[], int]:
+    """Does what the worker would: runs every queue until nothing is due."""
+    return queue.run_due

@@ -1,0 +1,89 @@
+"""A worker that is killed loses nothing and charges nobody twice.
+
+The worker is killed (SIGKILL) before its first database statement, then before its second, and so on to the last:
+between any two there is every step that it can be killed at, the calls to the sandbox among them.
+"""
+
+import os
+import signal
+
+import pytest
+from django.db import connection, connections
+from django.utils import timezone
+
+from core import queue
+from notifications.models import Event
+from payments.models import Payment, ProviderNotice, Transaction
+from sandbox.models import Charge
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+MOST_STATEMENTS = 300
+
+
+@pytest.fixture
+def pay_by_card(pay):
+    def send(number: str, order_id: str) -> Payment:
+        response = pay(card_number=number, card_expiry_month=12, card_expiry_year=2040, order_id=order_id)
+        return Payment.objects.get(pk=response.json()["payment"]["id"])
+
+    return send
+
+
+def work_until_killed_before(statement: int) -> bool:
+    """Runs the queues in a process of its own that is killed; answers whether there was so much to do."""
+    connections.close_all()
+    child = os.fork()
+    if child == 0:
+        os.environ.pop("PYTEST_CURRENT_TEST", None)
+        _work_and_die(statement)
+    _pid, status = os.waitpid(child, 0)
+    return os.WIFSIGNALED(status)
+
+
+def _work_and_die(statement: int) -> None:
+    left = statement
+
+    def count(execute, sql, params, many, context):
+        nonlocal left
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(count):
+        queue.run_due()
+    os._exit(0)
+
+
+def restart_worker_after_the_leases() -> None:
+    for model in (Transaction, ProviderNotice, Charge):
+        model.objects.filter(due_at__isnull=False).update(due_at=timezone.now())
+    queue.run_due()
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "told"),
+    [
+        ("4242424242424242", "completed", ["payment.created", "payment.processing", "payment.completed"]),
+        ("4000000000000002", "failed", ["payment.created", "payment.processing", "payment.failed"]),
+    ],
+)
+class TestKilledWorker:
+    def test_ends_every_payment_as_the_sandboxs_books_say_with_one_charge_each(self, pay_by_card, number, status, told):
+        for point in range(1, MOST_STATEMENTS):
+            payment = pay_by_card(number, order_id=f"order-{point}")
+            killed = work_until_killed_before(point)
+            restart_worker_after_the_leases()
+
+            payment.refresh_from_db()
+            charge = Charge.objects.get(key__in=payment.transactions.values("pk"))
+            events = Event.objects.filter(object_id=payment.pk).order_by("sequence")
+            assert payment.status == status, point
+            assert payment.amount_captured == charge.amount_captured == (payment.amount if status == "completed" else 0)
+            assert [event.type for event in events] == told, point
+            assert [event.sequence for event in events] == [1, 2, 3], point
+            if not killed:
+                assert point > 20, "the worker did too little to be killed at"
+                return
+        pytest.fail("the worker never came to an end")
