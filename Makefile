@@ -19,10 +19,10 @@ test: .venv/dev ## Run the tests (DATABASE_URL chooses another database than SQL
 browser: .venv/dev ## Run the tests that drive a real Chromium
 	@$(BIN)/pytest -m browser $(ARGS)
 
-lint: .venv/dev ## Style, types and import contracts
+lint: .venv/dev var/demo.env ## Style, types and import contracts
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(DEMO_CHECK) $(BIN)/mypy .
+	@$(DEMO) $(BIN)/mypy .
 	@$(BIN)/lint-imports
 
 check: .venv/dev ## Migrations are complete, and production settings pass Django's deployment checks

@@ -1,20 +1,24 @@
 """Who: users, the merchants they belong to, and the merchants' customers."""
 
+import re
 from typing import Any, ClassVar
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
+from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from core.ids import IdField
-from core.money import CURRENCY_LENGTH, read_currency
+from core.money import CURRENCY_LENGTH, EXPONENTS
+from core.state import Transitions
 
 NAME_LENGTH = 200
 EMAIL_LENGTH = 254  # RFC 5321
 PHONE_LENGTH = 32
 LOCATION_LENGTH = 200
+ORIGIN_PATTERN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?", re.ASCII)
 
 
 class UserManager(BaseUserManager["User"]):
@@ -57,6 +61,10 @@ class User(AbstractBaseUser, PermissionsMixin):
     def __str__(self) -> str:
         return self.email
 
+    def clean(self) -> None:
+        super().clean()
+        self.email = normalize_email(self.email)
+
     def get_full_name(self) -> str:
         return self.name or self.email
 
@@ -77,7 +85,7 @@ class Merchant(models.Model):
         SUSPENDED = "suspended", _("Suspended")
         CLOSED = "closed", _("Closed")
 
-    TRANSITIONS = {
+    TRANSITIONS: ClassVar[Transitions] = {
         Status.ONBOARDING: {Status.ACTIVE, Status.CLOSED},
         Status.ACTIVE: {Status.SUSPENDED, Status.CLOSED},
         Status.SUSPENDED: {Status.ACTIVE, Status.CLOSED},
@@ -116,7 +124,11 @@ class Merchant(models.Model):
         return self.name
 
     def clean(self) -> None:
-        read_currency(self.default_currency)
+        if self.default_currency not in EXPONENTS:
+            raise ValidationError({"default_currency": _("An ISO 4217 code in capitals, such as USD.")})
+        origins = self.return_origins if isinstance(self.return_origins, list) else [None]
+        if not all(isinstance(origin, str) and ORIGIN_PATTERN.fullmatch(origin) for origin in origins):
+            raise ValidationError({"return_origins": _("A list of origins: scheme, host in lower case, port.")})
 
     @property
     def is_sandbox(self) -> bool:
@@ -168,3 +180,6 @@ class Customer(models.Model):
 
     def __str__(self) -> str:
         return self.email
+
+    def clean(self) -> None:
+        self.email = normalize_email(self.email)

@@ -13,9 +13,11 @@ class IllegalTransition(ApiError):
     status, type, code = 409, "conflict", "illegal_transition"
     message = "The object cannot take that status now."
 
+Transitions = Mapping[str, Set[str]]
+
 
 class Stateful(Protocol):
-    TRANSITIONS: ClassVar[Mapping[str, Set[str]]]
+    TRANSITIONS: ClassVar[Transitions]
     status: Any
 
 

@@ -1,7 +1,7 @@
 """Taking money: a payment, the transactions at a provider that it took, and what providers tell us."""
 
 import secrets
-from typing import Self
+from typing import ClassVar, Self
 
 from django.conf import settings
 from django.db import models
@@ -15,6 +15,7 @@ from core.idempotency import IdempotentRow
 from core.ids import MAX_LENGTH, IdField
 from core.money import CURRENCY_LENGTH, Money
 from core.queue import QueueRow
+from core.state import Transitions
 
 DESCRIPTION_LENGTH = 500
 ORDER_ID_LENGTH = 64
@@ -84,7 +85,7 @@ class PaymentQuerySet(models.QuerySet["Payment"]):
 class Payment(IdempotentRow, QueueRow):
     """What a customer pays a merchant. Amounts in minor units; `due_at` is when an unpaid one expires."""
 
-    TRANSITIONS = {
+    TRANSITIONS: ClassVar[Transitions] = {
         Status.PENDING: {
             Status.REQUIRES_ACTION,
             Status.PROCESSING,
@@ -221,7 +222,7 @@ class Transaction(QueueRow):
     """One operation at one provider. It is committed before the provider is called, and its id is the
     provider's idempotency key, so a crash in between leaves only a question to ask later."""
 
-    TRANSITIONS = {
+    TRANSITIONS: ClassVar[Transitions] = {
         TransactionStatus.PENDING: {
             TransactionStatus.PROCESSING,
             TransactionStatus.FAILED,

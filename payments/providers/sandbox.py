@@ -29,20 +29,24 @@ class SandboxProvider:
     name = "sandbox"
 
     def charge(self, request: ChargeRequest) -> Result:
-        return _ask(
-            lambda: sandbox.create_charge(
-                key=request.key,
-                account=request.account,
-                account_name=request.account_name,
-                amount=request.money.amount,
-                currency=request.money.currency,
-                method=METHODS[request.method],
-                token=request.source,
-                phone=request.phone,
-                capture=request.capture,
-                description=request.description,
-                return_url=request.return_url,
-            )
+        try:
+            return _ask(lambda: self._create(request))
+        except sandbox.SandboxRefused as error:
+            return _refused(request, error)
+
+    def _create(self, request: ChargeRequest) -> Any:
+        return sandbox.create_charge(
+            key=request.key,
+            account=request.account,
+            account_name=request.account_name,
+            amount=request.money.amount,
+            currency=request.money.currency,
+            method=METHODS[request.method],
+            token=request.source,
+            phone=request.phone,
+            capture=request.capture,
+            description=request.description,
+            return_url=request.return_url,
         )
 
     def lookup(self, key: str) -> Result | None:
@@ -50,6 +54,21 @@ class SandboxProvider:
             return _ask(lambda: sandbox.retrieve_charge(key=key))
         except sandbox.SandboxNotFound:
             return None
+
+
+def _refused(request: ChargeRequest, error: sandbox.SandboxRefused) -> Result:
+    """A 4xx is an answer: nothing was charged. Only a reused key says that something was, so it stays unknown."""
+    if error.code == "idempotency_error":
+        raise ProviderUnavailable("the sandbox knows the key with another request") from error
+    return Result(
+        status="failed",
+        key=request.key,
+        reference="",
+        account=request.account,
+        money=request.money,
+        failure_code="processing_error",
+        provider_code=error.code,
+    )
 
 
 def _ask(call: Callable[[], Any]) -> Result:

@@ -4,6 +4,7 @@ from payments.services.notices import collect_sandbox_notices, handle_notice
 from payments.services.outcomes import apply_result
 from payments.services.payments import (
     NotPayable,
+    ProviderNotConnected,
     cancel_payment,
     create_payment,
     customer_returned,
@@ -14,6 +15,7 @@ from payments.services.transactions import run_transaction
 
 __all__ = [
     "NotPayable",
+    "ProviderNotConnected",
     "apply_result",
     "cancel_payment",
     "collect_sandbox_notices",

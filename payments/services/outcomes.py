@@ -1,5 +1,6 @@
 """The door that every answer of a provider walks through, whoever brought it: call, notice or sweep."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 
@@ -164,7 +165,7 @@ def _cancelled(payment: Payment, txn: Transaction, result: Result) -> None:
         fail_payment(payment, "authentication_failed", for_good=txn.is_last_attempt)
 
 
-APPLY = {
+APPLY: dict[str, Callable[[Payment, Transaction, Result], None]] = {
     TransactionStatus.PROCESSING: _processing,
     TransactionStatus.REQUIRES_ACTION: _requires_action,
     TransactionStatus.SUCCEEDED: _succeeded,

@@ -1,0 +1,59 @@
+"""A real server for the tests that need more than a client in the same process."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+from django.db import connection
+
+START_SECONDS = 30
+
+
+@pytest.fixture(scope="session")
+def server_url(django_db_setup: None) -> Iterator[str]:
+    """Granian on the tests' own database, as it runs in production: four threads a process, two processes
+    where the database has row locks."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    granian = [str(Path(sys.executable).with_name("granian")), "--interface", "wsgi", "config.wsgi:application"]
+    workers = "1" if connection.vendor == "sqlite" else "2"
+    command = [*granian, "--port", str(port), "--workers", workers, "--blocking-threads", "4", "--log-level", "warning"]
+    process = subprocess.Popen(command, env={**os.environ, "SITE_URL": url, "DATABASE_URL": database_url()})
+    try:
+        wait_until_it_answers(url)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(START_SECONDS)
+
+
+def database_url() -> str:
+    """The database that pytest-django made, in the form that settings read."""
+    name = connection.settings_dict["NAME"]
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{name}"
+    return os.environ["DATABASE_URL"].rpartition("/")[0] + f"/{name}"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_until_it_answers(url: str) -> None:
+    end = time.monotonic() + START_SECONDS
+    while time.monotonic() < end:
+        try:
+            requests.get(f"{url}/api/v1/health", timeout=2)
+        except requests.ConnectionError:
+            time.sleep(0.1)
+        else:
+            return
+    pytest.fail(f"nothing answers at {url}")
