@@ -28,6 +28,7 @@ from payments.services.status import (
     OrderTaken,
     close_transaction,
     move_payment,
+    order_key,
     start_processing,
     tell,
 )
@@ -48,6 +49,11 @@ class PaymentInFlight(ApiError):
     message = "A transaction of this payment is in flight. Wait for its outcome."
 
 
+class OrderAlreadyPaid(ApiError):
+    status, type, code = 409, "conflict", "order_already_paid"
+    message = "This order has been paid already."
+
+
 class MethodUnavailable(ApiError):
     status, code = 400, "payment_method_unavailable"
     message = "This merchant does not offer that payment method."
@@ -62,7 +68,7 @@ def create_payment(
     *, merchant: Merchant, money: Money, key: str | None, card: CardSource | None = None, **fields: Any
 ) -> tuple[Payment, bool]:
     """A payment, and whether the idempotency `key` (SHA-256) had made it before. A card in the request is a
-    single attempt, due at once. Raises IdempotencyKeyReused, ProviderNotConnected."""
+    single attempt, due at once. Raises IdempotencyKeyReused, ProviderNotConnected, OrderAlreadyPaid."""
     provider = provider_of(merchant)
     body = fingerprint(
         {"merchant": merchant.pk, "money": str(money), "currency": money.currency, "card": card} | fields
@@ -70,6 +76,7 @@ def create_payment(
     expires_at = timezone.now() + PAYMENT_LIFETIME
 
     def create() -> Payment:
+        refuse_paid_order(merchant, fields.get("order_id"))
         payment = Payment.objects.create(
             merchant=merchant,
             customer=_customer(merchant, fields),
@@ -80,13 +87,12 @@ def create_payment(
             fingerprint=body,
             expires_at=expires_at,
             due_at=expires_at,
+            payer_attempts=1 if card else 0,
             **fields,
             **_card_fields(card),
         )
         tell(payment, "payment.created")
         if card is not None:
-            payment.payer_attempts = 1
-            payment.save()
             open_transaction(payment, method=payment.payment_method, source=card.token, phone="", is_last_attempt=True)
         return payment
 
@@ -101,6 +107,15 @@ def _customer(merchant: Merchant, fields: dict[str, Any]) -> Customer:
         phone=fields.get("customer_phone", ""),
         location=fields.get("customer_location", ""),
     )
+
+
+def refuse_paid_order(merchant: Merchant, order_id: str | None) -> None:
+    """Raises OrderAlreadyPaid. One that is in flight may still fail, so its order is open to another payment."""
+    if order_id is None:
+        return
+    holder = Payment.objects.filter(order_key=order_key(merchant.pk, order_id)).first()
+    if holder is not None and holder.status != Status.PROCESSING:
+        raise OrderAlreadyPaid(param="order_id")
 
 
 def provider_of(merchant: Merchant) -> str:

@@ -43,8 +43,8 @@ def tell(payment: Payment, event_type: str) -> None:
     )
 
 
-def order_key_of(payment: Payment) -> str:
-    return hashlib.sha256(f"{payment.merchant_id} {payment.order_id}".encode()).hexdigest()
+def order_key(merchant_id: str, order_id: str) -> str:
+    return hashlib.sha256(f"{merchant_id} {order_id}".encode()).hexdigest()
 
 
 def claim_order(payment: Payment) -> None:
@@ -54,7 +54,7 @@ def claim_order(payment: Payment) -> None:
     """
     if payment.order_id is None or payment.order_key is not None:
         return
-    key = order_key_of(payment)
+    key = order_key(payment.merchant_id, payment.order_id)
     try:
         with transaction.atomic():
             Payment.objects.filter(pk=payment.pk).update(order_key=key, status=Status.PROCESSING)

@@ -22,7 +22,7 @@ from payments.services.status import (
     close_transaction,
     fail_payment,
     lock,
-    order_key_of,
+    order_key,
     start_processing,
 )
 
@@ -79,7 +79,7 @@ def _begin(transaction_id: str) -> bool:
 
 def _wait_or_refuse(payment: Payment, txn: Transaction) -> None:
     """While the order's other payment is in flight this one waits; once that has paid, it fails."""
-    holder = Payment.objects.filter(order_key=order_key_of(payment)).first()
+    holder = Payment.objects.filter(order_key=order_key(payment.merchant_id, payment.order_id or "")).first()
     if holder is None or holder.status == Status.PROCESSING:
         txn.due_at = timezone.now() + ORDER_WAIT
         txn.save()

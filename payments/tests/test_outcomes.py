@@ -269,6 +269,52 @@ class TestDecline:
         assert (payment.status, payment.failure_code) == ("failed", "processing_error")
 
 
+class TestOrder:
+    def test_that_is_paid_is_refused_at_once(self, start, pay, work):
+        start(GOOD, order_id="o-1")
+        work()
+        response = pay(order_id="o-1")
+        assert (response.status_code, response.json()["error"]["code"]) == (409, "order_already_paid")
+        assert Payment.objects.count() == 1
+
+    def test_that_is_paid_is_answered_again_to_the_same_key(self, start, pay, work):
+        first = pay(
+            order_id="o-1",
+            headers={"Idempotency-Key": "k"},
+            card_number=GOOD,
+            card_expiry_month=1,
+            card_expiry_year=2040,
+        )
+        work()
+        again = pay(
+            order_id="o-1",
+            headers={"Idempotency-Key": "k"},
+            card_number=GOOD,
+            card_expiry_month=1,
+            card_expiry_year=2040,
+        )
+        assert again.status_code == 201
+        assert again.json()["payment"]["id"] == first.json()["payment"]["id"]
+        assert again.json()["payment"]["status"] == "completed"
+
+    def test_that_is_in_flight_takes_another_payment_which_waits(self, start, work, settings):
+        first = start(GOOD, order_id="o-1")
+        settings.SANDBOX_FAULT = "down"
+        work()
+        second = start(GOOD, order_id="o-1")
+        work()
+        settings.SANDBOX_FAULT = ""
+        second.refresh_from_db()
+        assert second.status == "pending"
+        for minutes in (1, 2):
+            with time_machine.travel(timezone.now() + timedelta(minutes=minutes)):
+                work()
+        first.refresh_from_db()
+        second.refresh_from_db()
+        assert {first.status, second.status} == {"completed", "failed"}
+        assert Charge.objects.count() == 1
+
+
 class TestAction:
     def test_waits_for_the_payer_and_completes_when_they_approve(self, start, work):
         payment = start(THREE_D_SECURE)
