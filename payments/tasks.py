@@ -22,4 +22,4 @@ def expire_payments() -> int:
 periodic("payments.transactions", 0.2, run_transactions)
 periodic("payments.collect_sandbox_notices", 0.2, collect_sandbox_notices)
 periodic("payments.notices", 0.2, handle_notices)
-periodic("payments.expire", 5, expire_payments)
+periodic("payments.expire", 0.4, expire_payments)
