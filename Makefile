@@ -4,7 +4,7 @@ PORT ?= 8000
 BIN := .venv/bin
 DEMO := ENV_FILE=var/demo.env SITE_URL=http://localhost:$(PORT)
 
-.PHONY: run test lint format check browser install clean help
+.PHONY: run test bench lint format check browser install clean help
 .DEFAULT_GOAL := help
 
 help: ## Show the verbs
@@ -18,6 +18,9 @@ test: .venv/dev ## Run the tests (DATABASE_URL chooses another database than SQL
 
 browser: .venv/dev ## Run the tests that drive a real Chromium
 	@$(BIN)/pytest -m browser $(ARGS)
+
+bench: .venv/dev ## Measure against a raw floor and a plain DRF app (ARGS="--rounds 2"; DATABASE_URL as for test)
+	@$(BIN)/python -m bench $(ARGS)
 
 lint: .venv/dev var/demo.env ## Style, types and import contracts
 	@$(BIN)/ruff check .

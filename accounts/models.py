@@ -25,7 +25,9 @@ class UserManager(BaseUserManager["User"]):
     def get_by_natural_key(self, username: str | None) -> "User":
         return self.get(email=normalize_email(username or ""))
 
-    def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
+    def create_user(self, email: str | None, password: str | None = None, **fields: Any) -> "User":
+        if not email or not email.strip():
+            raise ValueError("A user needs an email.")
         user = self.model(email=normalize_email(email), **fields)
         user.set_password(password)
         user.save(using=self._db)
@@ -105,7 +107,7 @@ class Merchant(models.Model):
     # True on one merchant, NULL on all others: a plain unique index that every database has.
     is_default = models.BooleanField(
         null=True,
-        default=None,
+        blank=True,
         unique=True,
         choices=[(True, _("Yes"))],
         help_text=_("Takes the payments that name no merchant."),

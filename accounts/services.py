@@ -1,10 +1,15 @@
 """What happens to merchants and customers."""
 
+from django.contrib.auth.models import Group, Permission
 from django.db import transaction
+from django.db.models import Q
 
 from accounts.models import Customer, Merchant, normalize_email
 from core.errors import ApiError
 from core.ids import is_id
+from core.state import move_to
+
+SUPPORT = "Support"
 
 
 class MerchantMissing(ApiError):
@@ -29,11 +34,36 @@ def create_merchant(*, name: str, **fields: object) -> Merchant:
         return Merchant.objects.create(name=name, is_default=True if first else None, **fields)
 
 
+@transaction.atomic
 def make_default(merchant: Merchant) -> None:
     """Moves the default flag to this merchant."""
-    with transaction.atomic():
-        Merchant.objects.filter(is_default=True).update(is_default=None)
-        Merchant.objects.filter(pk=merchant.pk).update(is_default=True)
+    list(Merchant.objects.select_for_update().filter(is_default=True))  # two at once: one after the other
+    Merchant.objects.filter(is_default=True).update(is_default=None)
+    Merchant.objects.filter(pk=merchant.pk).update(is_default=True)
+
+
+def approve_merchant(merchant: Merchant) -> None:
+    """Lets a merchant take payments, for the first time or again. Raises IllegalTransition."""
+    _move(merchant, Merchant.Status.ACTIVE)
+
+
+def suspend_merchant(merchant: Merchant) -> None:
+    """Stops a merchant's new payments; those that were made go on. Raises IllegalTransition."""
+    _move(merchant, Merchant.Status.SUSPENDED)
+
+
+@transaction.atomic
+def _move(merchant: Merchant, status: str) -> None:
+    locked = Merchant.objects.select_for_update().get(pk=merchant.pk)
+    move_to(locked, status)
+    locked.save(update_fields=["status"])
+
+
+def support_group() -> Group:
+    """The staff who help: they see everything that the back office shows, and change merchants."""
+    group, _created = Group.objects.get_or_create(name=SUPPORT)
+    group.permissions.set(Permission.objects.filter(Q(codename__startswith="view_") | Q(codename="change_merchant")))
+    return group
 
 
 def merchant_to_pay(merchant_id: str | None) -> Merchant:

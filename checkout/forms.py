@@ -36,7 +36,12 @@ CARD_ERRORS = {
 class PayForm(forms.Form):
     """One attempt to pay. Only the fields of the chosen method are looked at."""
 
-    attempt = forms.IntegerField(min_value=0)  # tries the payer had seen when the page was made
+    # The tries that the payer had seen when the page was made.
+    attempt = forms.IntegerField(
+        min_value=0,
+        widget=forms.HiddenInput,
+        error_messages=dict.fromkeys(("required", "invalid", "min_value"), _("The page was out of date. Try again.")),
+    )
     method = forms.ChoiceField(
         choices=Method.choices,
         error_messages={"required": _("Choose how to pay."), "invalid_choice": _("Choose how to pay.")},

@@ -1,4 +1,73 @@
 """The embedded demo: a sandbox merchant, people to log in as, and some weeks of history."""
 
-EMAILS = "admin@example.com (superuser), support@example.com (staff), owner@example.com (merchant)"
+from datetime import datetime, timedelta
+from random import Random
+
+from django.conf import settings
+from django.contrib.auth.hashers import make_password
+from django.db import transaction
+
+from accounts.models import Membership, Merchant, User
+from accounts.services import make_default, support_group
+from config.demo_history import History
+from config.demo_stories import DAYS, SEED, tell_history
+from core.ids import new_id
+
+OWNER, SUPPORT, ADMIN = "owner@example.com", "support@example.com", "admin@example.com"
+EMAILS = f"{ADMIN} (superuser), {SUPPORT} (staff), {OWNER} (merchant)"
 PASSWORD = "tillgate-demo"  # noqa: S105
+SALT = "tillgateDemoSalt2026xx"  # the password is public, so its hash need not differ between demos
+
+STORE = "Demo Store"
+OTHER_ORIGIN = "http://localhost:3000"  # where a shop under development is usually served
+
+
+def seed(now: datetime) -> History | None:
+    """Makes the demo, all or nothing; None when it is there already. The history ends where `now`'s day begins."""
+    if User.objects.filter(email=OWNER).exists():
+        allow_returns_to_this_site()
+        return None
+    end = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    with transaction.atomic():
+        merchant = _make_store(end)
+        _make_people(merchant)
+        history = tell_history(merchant, end)
+        history.save()
+    return history
+
+
+def allow_returns_to_this_site() -> None:
+    """The store's customers may go back to wherever this run is served: `PORT=8123 make run` moves it."""
+    for merchant in Merchant.objects.filter(memberships__user__email=OWNER):
+        if settings.SITE_URL not in merchant.return_origins:
+            merchant.return_origins.append(settings.SITE_URL)
+            merchant.save(update_fields=["return_origins"])
+
+
+def _make_store(end: datetime) -> Merchant:
+    opened = end - timedelta(days=DAYS + 3)
+    merchant = Merchant.objects.create(
+        id=new_id("mer", at=opened, randomness=Random(SEED).randbytes(10)),  # noqa: S311 sample data
+        name=STORE,
+        country="US",
+        default_currency="USD",
+        status=Merchant.Status.ACTIVE,
+        return_origins=[settings.SITE_URL, OTHER_ORIGIN],
+        created_at=opened,
+    )
+    make_default(merchant)
+    return merchant
+
+
+def _make_people(merchant: Merchant) -> None:
+    password = make_password(PASSWORD, salt=SALT)  # slow by design, so once for all three
+    joined = merchant.created_at
+    owner = User.objects.create(email=OWNER, name="Olivia Owner", password=password, created_at=joined)
+    Membership.objects.create(merchant=merchant, user=owner, role=Membership.Role.OWNER, created_at=joined)
+    support = User.objects.create(
+        email=SUPPORT, name="Sam Support", password=password, is_staff=True, created_at=joined
+    )
+    support.groups.add(support_group())
+    User.objects.create(
+        email=ADMIN, name="Ada Admin", password=password, is_staff=True, is_superuser=True, created_at=joined
+    )

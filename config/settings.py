@@ -10,6 +10,8 @@ import environ
 from csp.constants import NONCE, NONE, SELF
 from django.utils.translation import gettext_lazy as _
 
+from config.database import read_database
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = BASE_DIR / "var"
 
@@ -23,6 +25,7 @@ SECRET_KEY = env.str("SECRET_KEY")
 ENCRYPTION_KEYS = env.list("ENCRYPTION_KEYS")  # Fernet keys: the first encrypts, all decrypt
 SITE_URL = env.str("SITE_URL").rstrip("/")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS")
+SILENCED_SYSTEM_CHECKS = env.list("SILENCED_CHECKS", default=[])  # ids of core.checks that do not apply here
 TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)  # reverse proxies that append to X-Forwarded-For
 
 # --- Applications -----------------------------------------------------------------------------
@@ -62,6 +65,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
+    "config.back_office.content_policy",
     "django_htmx.middleware.HtmxMiddleware",
 ]
 ROOT_URLCONF = "config.urls"
@@ -84,37 +88,12 @@ TEMPLATES = [
 ]
 
 # --- Database ---------------------------------------------------------------------------------
-DATABASES = {"default": env.db_url("DATABASE_URL")}
+DATABASES = {"default": read_database(env.str("DATABASE_URL"), base=BASE_DIR)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-
-def _tuned(database: dict) -> dict:
-    """The options that the money rules rely on, per engine (docs/decisions/0002)."""
-    engine = database["ENGINE"].rsplit(".", 1)[-1]
-    database |= {"CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": True, "ATOMIC_REQUESTS": False}
-    options = database.setdefault("OPTIONS", {})
-    if engine == "sqlite3":
-        Path(database["NAME"]).parent.mkdir(parents=True, exist_ok=True)
-        options |= {
-            "transaction_mode": "IMMEDIATE",
-            "timeout": 20,
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
-        }
-        # A file, for in memory there are no two connections; of its own, for two test runs may overlap.
-        database["TEST"] = {"NAME": VAR_DIR / f"test-{os.getpid()}.sqlite3"}
-    elif engine == "mysql":
-        options |= {
-            "charset": "utf8mb4",
-            "isolation_level": "read committed",
-            "init_command": "SET sql_mode='STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ENGINE_SUBSTITUTION'",
-        }
-        database["TEST"] = {"CHARSET": "utf8mb4", "COLLATION": "utf8mb4_bin"}
-    return database
-
-
-_tuned(DATABASES["default"])
-
 CACHES = {"default": env.cache_url("CACHE_URL", default="locmemcache://tillgate")}
+
+BROKER_URL = env.str("BROKER_URL", default="")  # Celery's, for more than one machine: amqp://… or redis://…
 
 # --- People -----------------------------------------------------------------------------------
 AUTH_USER_MODEL = "accounts.User"
@@ -198,16 +177,25 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Tillgate API",
-    "DESCRIPTION": "Take payments. Amounts are JSON numbers in major units with exactly the currency's decimals.",
-    "VERSION": "1",
+    "DESCRIPTION": (BASE_DIR / "config" / "api_description.md").read_text(encoding="utf-8"),
+    "VERSION": "v1",
     "OAS_VERSION": "3.1.0",
     "SCHEMA_PATH_PREFIX": r"/api/v1",
     "SERVE_INCLUDE_SCHEMA": False,
-    "SERVERS": [{"url": SITE_URL}],
+    "SERVERS": [{"url": "/", "description": "This installation"}],  # whatever name it was reached by
+    "TAGS": [
+        {"name": "Payments", "description": "Start a payment and see what became of it. No key needed."},
+        {"name": "Health", "description": "For probes and monitors."},
+    ],
     "ENFORCE_NON_BLANK_FIELDS": True,
-    "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "REDOC_DIST": "SIDECAR",
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "ENUM_NAME_OVERRIDES": {
+        "PaymentStatus": "payments.models.Status",
+        "PaymentMethod": "payments.models.Method",
+        "CaptureMethod": "payments.models.CaptureMethod",
+        "FailureCode": "payments.serializers.FAILURE_CODES",
+        "NextActionType": "payments.serializers.NEXT_ACTIONS",
+    },
 }
 
 # --- Payments ---------------------------------------------------------------------------------
@@ -219,12 +207,32 @@ SANDBOX_SETTLE_SECONDS = env.float("SANDBOX_SETTLE_SECONDS", default=0.4)
 
 # --- Admin ------------------------------------------------------------------------------------
 UNFOLD = {
-    "SITE_TITLE": "Tillgate",
+    "SITE_TITLE": _("Tillgate · Back office"),
     "SITE_HEADER": "Tillgate",
     "SITE_SUBHEADER": _("Back office"),
-    "SITE_SYMBOL": "point_of_sale",
     "SITE_URL": "/",
+    "SITE_ICON": "config.back_office.icon",
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "config.back_office.icon"}],
     "SHOW_VIEW_ON_SITE": False,
+    "STYLES": ["config.back_office.stylesheet"],
+    "SIDEBAR": {"navigation": "config.back_office.navigation"},
+    "DASHBOARD_CALLBACK": "config.back_office.overview",
+    "LOGIN": {"form": "accounts.forms.LogInForm"},
+    "COLORS": {
+        "primary": {
+            "50": "#e9f3ee",
+            "100": "#d3e8de",
+            "200": "#a9d3c1",
+            "300": "#78bba1",
+            "400": "#46c49b",
+            "500": "#2f9a78",
+            "600": "#0d6b52",
+            "700": "#095440",
+            "800": "#0b4436",
+            "900": "#11322a",
+            "950": "#0a211b",
+        }
+    },
 }
 
 # --- Logging: one line an event on stdout, never a body ---------------------------------------

@@ -5,12 +5,10 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import include, path, register_converter
-from django.views.generic import RedirectView, TemplateView
-from drf_spectacular.views import SpectacularAPIView
+from django.views.generic import RedirectView
 
 from accounts.models import Merchant
-from config.docs import RedocView, SwaggerView
-from core.errors import error_classes
+from config.docs import RedocView, SchemaView, SwaggerView, errors, redoc_script
 from core.health import HealthView, ReadyView
 from core.ids import IdConverter
 
@@ -36,14 +34,11 @@ urlpatterns = [
     path("", include("checkout.urls")),
     path("", include("sandbox.urls")),
     path("api/v1/", include(api)),
-    path("api/schema", SpectacularAPIView.as_view(permission_classes=[]), name="schema"),
+    path("api/schema", SchemaView.as_view(), name="schema"),
     path("api/docs", SwaggerView.as_view(), name="docs"),
     path("api/redoc", RedocView.as_view(), name="redoc"),
-    path(
-        "api/errors",
-        TemplateView.as_view(template_name="errors.html", extra_context={"errors": error_classes}),
-        name="errors",
-    ),
+    path("api/redoc.js", redoc_script, name="redoc_script"),
+    path("api/errors", errors, name="errors"),
     path("admin", RedirectView.as_view(url="/admin/")),
     path("admin/", admin.site.urls),
 ]

@@ -14,8 +14,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.throttling import SimpleRateThrottle
 
-from core.errors import ParameterInvalid, ParameterUnknown, as_api_error
-from core.ids import is_id
+from core.errors import ParameterInvalid, ParameterUnknown, as_api_error, shown_name
+from core.ids import IdField, is_id
 
 PAGE_SIZE = 20
 MAX_PAGE_SIZE = 100
@@ -36,7 +36,8 @@ class StrictSerializer(serializers.Serializer):
     def to_internal_value(self, data: Any) -> Any:
         unknown = sorted(set(data) - set(self.fields)) if isinstance(data, Mapping) else []
         faults: dict[str, Any] = {
-            name[:64]: [serializers.ErrorDetail(ParameterUnknown.message, ParameterUnknown.code)] for name in unknown
+            shown_name(name): [serializers.ErrorDetail(ParameterUnknown.message, ParameterUnknown.code)]
+            for name in unknown
         }
         try:
             value = super().to_internal_value(data)
@@ -79,7 +80,7 @@ def paginate(request: Request, rows: QuerySet[Any], *, ascending: bool = False) 
     The id is the cursor: ids sort by creation, so a page never moves.
     """
     size = _page_size(request.query_params.get("page_size"))
-    direction, cursor = _read_cursor(request.query_params.get("cursor"))
+    direction, cursor = _read_cursor(request.query_params.get("cursor"), rows.model._meta.pk)
     backwards = direction == "before"
     forward = ascending != backwards
     if cursor:
@@ -104,11 +105,11 @@ def _page_size(text: str | None) -> int:
     return int(text)
 
 
-def _read_cursor(text: str | None) -> tuple[str, str]:
+def _read_cursor(text: str | None, key: IdField) -> tuple[str, str]:
     if text is None:
         return "after", ""
     direction, _, cursor = text.partition(".")
-    if direction not in ("after", "before") or not is_id(cursor):
+    if direction not in ("after", "before") or not is_id(cursor, key.prefix):
         raise ParameterInvalid("Take the cursor from next or previous of a list.", param="cursor")
     return direction, cursor
 
@@ -139,10 +140,12 @@ class CounterThrottle(SimpleRateThrottle):
         return self.duration - time.time() % self.duration + 1
 
 
-def client_network(address: str) -> str:
-    """The address, or its /64 for IPv6: one subscriber has that many."""
+def client_network(address: str | None) -> str:
+    """The address, or its /64 for IPv6: one subscriber has that many. An IPv4 one in IPv6 clothes is IPv4."""
     try:
-        ip = ipaddress.ip_address(address)
+        ip = ipaddress.ip_address((address or "").partition("%")[0])
     except ValueError:
         return "unknown"
-    return str(ip) if ip.version == 4 else str(ipaddress.ip_network(f"{ip}/64", strict=False))
+    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is None:
+        return str(ipaddress.ip_network(f"{ip}/64", strict=False))
+    return str(getattr(ip, "ipv4_mapped", None) or ip)

@@ -1,6 +1,8 @@
 from django.apps import AppConfig
 from django.utils.module_loading import autodiscover_modules
 
+from core import checks  # noqa: F401 the import registers them
+
 
 class CoreConfig(AppConfig):
     name = "core"

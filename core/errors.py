@@ -1,12 +1,14 @@
 """Errors are part of the interface: a class with a status, a code and a sentence, and the one handler."""
 
 import logging
+import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
-from django.db import OperationalError
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from rest_framework import exceptions as drf
@@ -17,6 +19,9 @@ from core.request_id import current_request_id
 logger = logging.getLogger(__name__)
 
 RETRY_AFTER_SECONDS = 2  # what a busy database asks of its clients
+MAX_FAULTS = 20  # that one answer names
+MAX_NAME_LENGTH = 64
+LONG_NUMBER = re.compile(r"\d(?:\W?\d){11,}")
 
 
 class ApiError(Exception):
@@ -136,6 +141,11 @@ def error_classes() -> list[type[ApiError]]:
     return sorted(set(walk(ApiError)) - {Invalid}, key=lambda cls: (cls.status, cls.code))
 
 
+def shown_name(name: str) -> str:
+    """A field's name out of a request, as an error repeats it: short, and without what might be a card number."""
+    return LONG_NUMBER.sub("…", name)[:MAX_NAME_LENGTH]
+
+
 def body_of(error: ApiError) -> dict[str, Any]:
     """The envelope of an error (DESIGN.md §4)."""
     content: dict[str, Any] = {
@@ -148,6 +158,8 @@ def body_of(error: ApiError) -> dict[str, Any]:
     }
     if isinstance(error, Invalid):
         content["fields"] = error.fields
+    elif error.param is not None:
+        content["fields"] = [{"param": error.param, "code": error.code, "message": error.message}]
     return {"status": "error", "message": error.message, "error": content}
 
 
@@ -169,12 +181,12 @@ def as_api_error(exc: Exception) -> ApiError:
     if isinstance(exc, ApiError):
         return exc
     if isinstance(exc, drf.ValidationError):
-        return Invalid(list(_faults(exc.detail)))
+        return Invalid(list(islice(_faults(exc.detail), MAX_FAULTS)))
     if isinstance(exc, Http404):
         return NotFound()
     if isinstance(exc, PermissionDenied):
         return NotPermitted()
-    if isinstance(exc, OperationalError):
+    if isinstance(exc, (OperationalError, InterfaceError)):
         logger.warning("database busy", exc_info=exc)
         return Unavailable()
     for kind, ours in DRF_ERRORS.items():
@@ -201,7 +213,7 @@ def _faults(detail: Any, param: str = "") -> Iterator[dict[str, str]]:
 
 
 def _page_or_json(request: HttpRequest, error: ApiError) -> HttpResponse:
-    if request.path.startswith("/api/"):
+    if f"{request.path}/".startswith("/api/"):
         return JsonResponse(body_of(error), status=error.status)
     return render(request, f"{error.status}.html", {"request_id": current_request_id()}, status=error.status)
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.core.cache import cache
-from django.db import DatabaseError, connection
+from django.db import Error, connection
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.permissions import AllowAny
@@ -14,10 +14,25 @@ from rest_framework.views import APIView
 from core.api import answer
 from core.errors import Unavailable
 from core.queue import late_rows
+from core.schema import refusals
 
 
 class NotReady(Unavailable):
     code, message = "not_ready", "A dependency does not answer, or jobs are late."
+
+
+class Liveness(serializers.Serializer):
+    web = serializers.CharField(help_text="`ok`: this process answers")
+
+    examples = {"web": "ok"}
+
+
+class Readiness(serializers.Serializer):
+    database = serializers.CharField(help_text="`ok`: it answers a query")
+    cache = serializers.CharField(help_text="`ok`: it keeps what it is given")
+    worker = serializers.CharField(help_text="`ok`: no job is late")
+
+    examples = {"database": "ok", "cache": "ok", "worker": "ok"}
 
 
 class HealthView(APIView):
@@ -26,7 +41,7 @@ class HealthView(APIView):
     permission_classes = [AllowAny]
     noun = "health"
 
-    @extend_schema(operation_id="getHealth", tags=["Health"], auth=[], responses=serializers.DictField())
+    @extend_schema(operation_id="getHealth", summary="Is it up?", tags=["Health"], auth=[], responses={200: Liveness})
     def get(self, request: Request) -> Response:
         return answer(self.noun, {"web": "ok"}, "Healthy.")
 
@@ -36,9 +51,14 @@ class ReadyView(APIView):
 
     permission_classes = [AllowAny]
     noun = "health"
-    errors = (503,)
 
-    @extend_schema(operation_id="getReadiness", tags=["Health"], auth=[], responses=serializers.DictField())
+    @extend_schema(
+        operation_id="getReadiness",
+        summary="Does everything it needs answer?",
+        tags=["Health"],
+        auth=[],
+        responses={200: Readiness, **refusals(NotReady)},
+    )
     def get(self, request: Request) -> Response:
         parts = {"database": _database(), "cache": _cache()}
         parts["worker"] = _worker() if parts["database"] == "ok" else "unknown"
@@ -51,7 +71,7 @@ def _database() -> str:
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
-    except DatabaseError:
+    except Error:
         return "down"
     return "ok"
 

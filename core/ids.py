@@ -3,21 +3,33 @@
 They sort by creation, so an id is also the cursor of a list; there is no other key.
 """
 
+import os
 import re
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 from django.db import models
+from django.utils import timezone
 from ulid import ULID
 
 PREFIX_PATTERN = r"[a-z]{2,5}"
 ULID_PATTERN = r"[0-7][0-9a-hjkmnp-tv-z]{25}"
 ID_PATTERN = f"{PREFIX_PATTERN}_{ULID_PATTERN}"
 MAX_LENGTH = 32
+TIME_BYTES, RANDOM_BYTES = 6, 10
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def new_id(prefix: str) -> str:
-    return f"{prefix}_{str(ULID()).lower()}"
+def new_id(prefix: str, *, at: datetime | None = None, randomness: bytes | None = None) -> str:
+    """An id of now, or for sample data an id of another time, and with ten bytes that are given.
+
+    The random part is drawn anew each time: ULID's own generator counts up within a millisecond, so that whoever
+    knows one id would know its neighbours.
+    """
+    milliseconds = ((at or timezone.now()) - EPOCH) // timedelta(milliseconds=1)
+    ulid = ULID(milliseconds.to_bytes(TIME_BYTES, "big") + (randomness or os.urandom(RANDOM_BYTES)))
+    return f"{prefix}_{str(ulid).lower()}"
 
 
 def is_id(value: object, prefix: str = PREFIX_PATTERN) -> bool:

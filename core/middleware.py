@@ -19,6 +19,7 @@ class RequestIdMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         request_id = new_id("req")
+        request.request_id = request_id  # type: ignore[attr-defined]
         set_request_id(request_id)
         try:
             response = self.get_response(request)
@@ -42,8 +43,9 @@ class ApiSlashMiddleware:
 
 
 class RequestIdFilter(logging.Filter):
-    """Puts the request's id on every log line."""
+    """Puts the request's id on every log line; Django logs a refusal when the request is over, but names it."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        record.request_id = current_request_id() or "-"
+        request = getattr(record, "request", None)
+        record.request_id = current_request_id() or getattr(request, "request_id", "-")
         return True

@@ -17,6 +17,7 @@ CURRENCY_LENGTH = 3
 MAX_MAJOR = Decimal("999999999999.99")
 
 MAX_DIGITS = 64
+LETTER_BEFORE_DIGIT = re.compile(r"(?<=[^\W\d_])(?=\d)")  # KWD 1.234: CLDR's space, which Babel leaves out
 PLAIN_DIGITS = re.compile(rf"[0-9]{{1,{MAX_DIGITS}}}(\.[0-9]{{1,{MAX_DIGITS}}})?", re.ASCII)
 
 
@@ -60,7 +61,7 @@ class Money:
 
         Raises AmountInvalid, AmountTooPrecise or AmountTooLarge.
         """
-        text = _plain_digits(value)
+        text = read_digits(value)
         exponent = EXPONENTS[currency]
         whole, _, decimals = text.partition(".")
         if len(decimals) > exponent:
@@ -85,10 +86,11 @@ class Money:
         locale = Locale.parse(language, sep="-")
         pattern = copy.copy(locale.currency_formats["standard"])
         pattern.frac_prec = (EXPONENTS[self.currency],) * 2
-        return pattern.apply(Decimal(str(self)), locale, currency=self.currency, currency_digits=False)
+        text = pattern.apply(Decimal(str(self)), locale, currency=self.currency, currency_digits=False)
+        return LETTER_BEFORE_DIGIT.sub("\N{NO-BREAK SPACE}", text)
 
 
-def _plain_digits(value: object) -> str:
+def read_digits(value: object) -> str:
     """The amount as written, or AmountInvalid; bounded before any conversion: 1e999999999 is 11 bytes."""
     if isinstance(value, Decimal):
         exponent = value.as_tuple().exponent

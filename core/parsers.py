@@ -2,14 +2,15 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import IO, Any
 
 from django.conf import settings
 from rest_framework.parsers import BaseParser
 
-from core.errors import BodyTooLarge, DuplicateKey, JsonInvalid
+from core.errors import BodyTooLarge, DuplicateKey, JsonInvalid, shown_name
 
 MAX_DEPTH = 32
 MAX_NUMBER_LENGTH = 64
@@ -28,7 +29,8 @@ class StrictJSONParser(BaseParser):
 
 
 def parse_object(raw: bytes) -> dict[str, Any]:
-    """The JSON object in `raw`, with Decimal for fractions. Raises JsonInvalid, DuplicateKey, BodyTooLarge."""
+    """The JSON object in `raw`, with Decimal for fractions and float for what has an exponent, which no field
+    takes. Raises JsonInvalid, DuplicateKey, BodyTooLarge."""
     if len(raw) > settings.API_MAX_BODY_BYTES:
         raise BodyTooLarge
     try:
@@ -37,7 +39,7 @@ def parse_object(raw: bytes) -> dict[str, Any]:
         value = json.loads(
             text,
             object_pairs_hook=_unique,
-            parse_float=_bounded(Decimal),
+            parse_float=_bounded(_fraction),
             parse_int=_bounded(int),
             parse_constant=_refuse_constant,
         )
@@ -68,11 +70,16 @@ def _check_depth(text: str) -> None:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) < len(pairs):
-        raise DuplicateKey
+        name = Counter(name for name, _value in pairs).most_common(1)[0][0]
+        raise DuplicateKey(param=shown_name(UNSTORABLE.sub("?", name)))
     return result
 
 
-def _bounded(number: type) -> Any:
+def _fraction(token: str) -> Decimal | float:
+    return float(token) if "e" in token or "E" in token else Decimal(token)
+
+
+def _bounded(number: Callable[[str], Any]) -> Callable[[str], Any]:
     def read(token: str) -> Any:
         if len(token) > MAX_NUMBER_LENGTH:
             raise JsonInvalid(f"A number is longer than {MAX_NUMBER_LENGTH} characters.")

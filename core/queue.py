@@ -85,8 +85,9 @@ def drain(rows: models.QuerySet[Any], handle: Callable[[Any], None]) -> int:
 
 def _put_back(row: Any, error: Exception) -> None:
     delay = RETRY_DELAYS[min(row.attempts, len(RETRY_DELAYS)) - 1]
+    text = f"{type(error).__name__}: {error}".encode(errors="replace").decode().replace("\0", "?")  # storable
     type(row).objects.filter(pk=row.pk, due_at=row.due_at).update(
-        due_at=timezone.now() + delay, last_error=f"{type(error).__name__}: {error}"[:ERROR_LENGTH]
+        due_at=timezone.now() + delay, last_error=text[:ERROR_LENGTH]
     )
 
 

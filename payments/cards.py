@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 
@@ -75,8 +76,14 @@ TEST_CARDS = {
 
 SEPARATORS = re.compile(r"[ -]")
 CVC_PATTERN = re.compile(r"[0-9]{3,4}", re.ASCII)
-# Runs of 13 to 19 digits that start like a card of a network, with single spaces or dashes between.
-CARD_LIKE = re.compile(r"(?<![0-9])[23456](?:[ -]?[0-9]){12,18}(?![0-9])", re.ASCII)
+# Digits as people write them, a mark between groups; and what the networks issue (ISO/IEC 7812-1), so that order
+# numbers and times are rarely taken for a card.
+SEPARATOR = r"[ ._/\-\u2010-\u2015]"
+DIGIT_RUN = re.compile(rf"[0-9]+(?:{SEPARATOR}[0-9]+)*", re.ASCII)
+CARD_LIKE = re.compile(
+    r"(?:2[2-7]|3[05689]|[456][0-9])[0-9]{14}|3[47][0-9]{13}|3[0689][0-9]{12}|[46][0-9]{18}", re.ASCII
+)
+MAX_CARD_DIGITS = 19
 
 
 def read_card(*, number: str, expiry_month: int, expiry_year: int, cvv: str, today: date) -> CardSource:
@@ -102,9 +109,20 @@ def read_card(*, number: str, expiry_month: int, expiry_year: int, cvv: str, tod
 
 def refuse_card_numbers(text: str, *, param: str) -> None:
     """Raises LiveCardRefused when free text holds what can only be a card number: it must not be stored."""
-    for match in CARD_LIKE.finditer(unicodedata.normalize("NFKC", text)):
-        if _passes_luhn(SEPARATORS.sub("", match.group())):
+    for run in DIGIT_RUN.findall(unicodedata.normalize("NFKC", text)):
+        if any(CARD_LIKE.fullmatch(digits) and _passes_luhn(digits) for digits in _joined(re.split(SEPARATOR, run))):
             raise LiveCardRefused("Do not put card numbers into texts.", param=param)
+
+
+def _joined(groups: list[str]) -> Iterator[str]:
+    """Every stretch of neighbouring groups that is not too long: "4242 4242 4242 4242 12/30" holds a card."""
+    for start in range(len(groups)):
+        digits = ""
+        for group in groups[start:]:
+            digits += group
+            if len(digits) > MAX_CARD_DIGITS:
+                break
+            yield digits
 
 
 def _passes_luhn(digits: str) -> bool:

@@ -9,6 +9,7 @@ from core.errors import ApiError
 MAX_URL_LENGTH = 2048
 # Browsers drop tabs and line ends and read a backslash as a slash: no such character may pass.
 FORBIDDEN = re.compile(r"[\x00-\x20\x7f\\]|[^\x00-\x7f]")
+DEFAULT_PORTS = {"https": 443, "http": 80}
 LOCAL_HOSTS = {"localhost", "127.0.0.1"}
 
 
@@ -37,6 +38,6 @@ def origin_of(url: str) -> tuple[str, str, int] | None:
         port = parts.port
     except ValueError:
         return None
-    if parts.scheme not in ("https", "http") or not parts.hostname or "@" in parts.netloc:
+    if parts.scheme not in DEFAULT_PORTS or not parts.hostname or "@" in parts.netloc:
         return None
-    return parts.scheme, parts.hostname, port or (443 if parts.scheme == "https" else 80)
+    return parts.scheme, parts.hostname, DEFAULT_PORTS[parts.scheme] if port is None else port

@@ -1,18 +1,21 @@
 """What a payment looks like from outside, and what may be sent to make one."""
 
-import unicodedata
+import re
+from decimal import Decimal
 from typing import Any
 
 from django.utils import timezone
-from drf_spectacular.utils import extend_schema_field
+from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
 from accounts.models import EMAIL_LENGTH, LOCATION_LENGTH, NAME_LENGTH, PHONE_LENGTH
 from accounts.services import merchant_to_pay
 from core.api import ApiField, StrictSerializer
 from core.errors import ParameterInvalid, ParameterMissing
-from core.money import Money, read_currency
-from payments.cards import LiveCardRefused, read_card, refuse_card_numbers
+from core.idempotency import KEY_PATTERN, IdempotencyKeyInvalid
+from core.money import EXPONENTS, MAX_MAJOR, Money, read_currency, read_digits
+from payments import examples
+from payments.cards import MAX_EXPIRY_YEARS, LiveCardRefused, read_card, refuse_card_numbers
 from payments.failures import MESSAGES
 from payments.models import (
     CARD_METHODS,
@@ -27,37 +30,136 @@ from payments.models import (
 from payments.return_urls import read_return_url
 
 METADATA_KEYS, METADATA_KEY_LENGTH, METADATA_VALUE_LENGTH = 50, 40, 500
+STORABLE = r"[^\u0000]"  # the parser lets no NUL through, nor half of a surrogate pair
+# Control characters and ends of a line or paragraph; and Unicode's Default_Ignorable_Code_Point, which shows nothing.
+CONTROL = r"\u0000-\u001f\u007f-\u009f\u2028\u2029"
+IGNORABLE = (
+    r"\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
+    r"\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8"
+)
+LINE = rf"^[^{CONTROL}]*$"
+LINE_NOT_BLANK = rf"^[^{CONTROL}]*[^\s{CONTROL}{IGNORABLE}][^{CONTROL}]*$"
+EMAIL_CHARACTERS = r"^[!#-~]+$"
+FAILURE_CODES = [(code, code) for code in MESSAGES]
+NEXT_ACTIONS = [("redirect", "redirect"), ("bank_transfer", "bank_transfer")]
+MAX_WHOLE_DIGITS = 64
 CARD_FIELDS = ("card_number", "card_expiry_month", "card_expiry_year", "card_cvv")
+FREE_TEXTS = ("customer_name", "customer_email", "customer_phone", "customer_location", "description")
 
 
 # --- Fields -----------------------------------------------------------------------------------
+def _whole(data: Any) -> Any:
+    """A JSON number that is whole, as an int: 2.0 is an integer to JSON Schema. Other data as it is."""
+    if isinstance(data, Decimal) and data.adjusted() < MAX_WHOLE_DIGITS and data == data.to_integral_value():
+        return int(data)
+    return data
+
+
 class TextField(serializers.CharField):
-    """A text of one line: no control characters, and nothing but text (REST framework would take 5 for "5")."""
+    """A text of one line that can be seen, and nothing but text (REST framework would take 5 for "5")."""
+
+    default_error_messages = {"invalid": "Send a text of one line, without control characters."}
+
+    @property
+    def rules(self) -> dict[str, Any]:
+        return {"pattern": LINE if self.allow_blank else LINE_NOT_BLANK}
 
     def to_internal_value(self, data: Any) -> str:
-        if not isinstance(data, str):
+        if not isinstance(data, str) or not re.fullmatch(LINE, data):
             self.fail("invalid")
+        if not self.allow_blank and not re.fullmatch(LINE_NOT_BLANK, data):
+            self.fail("blank")
+        return super().to_internal_value(data)
+
+
+class EmailField(serializers.EmailField):
+    """An address in visible ASCII (an international domain as xn--…): the databases and mail servers agree on
+    no other, and some letters fold into ASCII ones. No quoted local part: it may hold anything."""
+
+    rules = {"pattern": EMAIL_CHARACTERS}
+
+    def to_internal_value(self, data: Any) -> str:
         text = super().to_internal_value(data)
-        if any(unicodedata.category(char) in ("Cc", "Cs") for char in text):
+        if not re.fullmatch(EMAIL_CHARACTERS, text):
             self.fail("invalid")
         return text
 
 
-@extend_schema_field({"type": ["number", "string"], "description": "Major units", "examples": [50.00, "50.00"]})
-class AmountField(ApiField):
-    """Left as sent: it can be read only once the currency is known."""
+class OneOfField(serializers.ChoiceField):
+    """One of a few words. Its error names them, and does not repeat what was sent."""
 
-    def read(self, data: Any) -> Any:
+    def __init__(self, choices: Any, **options: Any) -> None:
+        super().__init__(choices, **options)
+        self.error_messages["invalid_choice"] = f"Choose one of: {', '.join(self.choices)}."
+
+
+@extend_schema_field({"type": "string"})
+class KeyField(ApiField):
+    rules = {"pattern": "^[!-~]{1,255}$"}
+
+    def read(self, data: Any) -> str:
+        if not isinstance(data, str) or not KEY_PATTERN.fullmatch(data):
+            raise IdempotencyKeyInvalid
         return data
 
 
-@extend_schema_field({"type": "string", "pattern": "^[A-Z]{3}$", "examples": ["USD"]})
+@extend_schema_field({"type": ["string", "integer"], "pattern": "^[A-Za-z0-9._:-]{1,64}$"})
+class OrderIdField(serializers.RegexField):
+    """A name that is safe in a path; a whole number is taken for its digits."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(r"\A[A-Za-z0-9._:-]+\Z", max_length=ORDER_ID_LENGTH, trim_whitespace=False, **options)
+
+    def to_internal_value(self, data: Any) -> str:
+        data = _whole(data)
+        if not isinstance(data, str | int):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class DigitsField(serializers.CharField):
+    """The digits of a card, as a text or as a whole number."""
+
+    def __init__(self, *, rules: dict[str, Any], **options: Any) -> None:
+        self.rules = {"type": ["string", "integer"], **rules}
+        super().__init__(trim_whitespace=False, **options)
+
+    def to_internal_value(self, data: Any) -> str:
+        data = _whole(data)
+        if not isinstance(data, str | int):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+@extend_schema_field(
+    {
+        "type": ["number", "string"],
+        "minimum": 0.0001,
+        "maximum": float(MAX_MAJOR),
+        "pattern": r"^(?=.*[1-9])[0-9]{1,64}(\.[0-9]{1,64})?$",
+    }
+)
+class AmountField(ApiField):
+    """Its digits as sent: how many decimals they may have depends on the currency."""
+
+    def read(self, data: Any) -> str:
+        return read_digits(data)
+
+
+@extend_schema_field({"type": "string", "enum": sorted(EXPONENTS)})
 class CurrencyField(ApiField):
     def read(self, data: Any) -> str:
         return read_currency(data)
 
 
-@extend_schema_field({"type": "object", "additionalProperties": {"type": "string"}, "examples": [{"table": "12"}]})
+@extend_schema_field(
+    {
+        "type": "object",
+        "maxProperties": METADATA_KEYS,
+        "propertyNames": {"pattern": f"^{STORABLE}{{1,{METADATA_KEY_LENGTH}}}$"},
+        "additionalProperties": {"type": "string", "pattern": f"^{STORABLE}{{0,{METADATA_VALUE_LENGTH}}}$"},
+    }
+)
 class MetadataField(ApiField):
     """Up to 50 texts by key, the merchant's own."""
 
@@ -69,25 +171,30 @@ class MetadataField(ApiField):
                 raise ParameterInvalid(f"A key of metadata has 1 to {METADATA_KEY_LENGTH} characters.")
             if not isinstance(value, str) or len(value) > METADATA_VALUE_LENGTH:
                 raise ParameterInvalid(f"A value of metadata is a text of up to {METADATA_VALUE_LENGTH} characters.")
-            refuse_card_numbers(value, param="metadata")
+            refuse_card_numbers(f"{key} {value}", param="metadata")
         return data
 
 
-@extend_schema_field({"type": "integer", "examples": [12]})
+@extend_schema_field({"type": ["integer", "string"]})
 class NumberField(ApiField):
-    """A JSON integer, or the same as a text of digits."""
+    """A JSON integer, or the same as a text of digits; `pattern` is for the text."""
+
+    def __init__(self, *, minimum: int, maximum: int, pattern: str, **options: Any) -> None:
+        self.rules = {"minimum": minimum, "maximum": maximum, "pattern": pattern}
+        super().__init__(**options)
 
     def read(self, data: Any) -> int:
         if isinstance(data, str) and data.isascii() and data.isdigit() and len(data) <= 4:
-            return int(data)
+            data = int(data)
+        data = _whole(data)
         if not isinstance(data, int) or isinstance(data, bool):
             raise ParameterInvalid("The value must be a whole number.")
+        if not self.rules["minimum"] <= data <= self.rules["maximum"]:
+            raise ParameterInvalid("The value must be from {minimum} to {maximum}.".format(**self.rules))
         return data
 
 
-@extend_schema_field(
-    {"type": "number", "description": "Major units, with the currency's decimals", "examples": [50.00]}
-)
+@extend_schema_field({"type": "number"})
 class MoneyField(serializers.ReadOnlyField):
     """A Money, which the renderer writes as a number with exactly its currency's decimals."""
 
@@ -121,35 +228,84 @@ class TimeField(serializers.DateTimeField):
 
 # --- In ---------------------------------------------------------------------------------------
 class PaymentRequest(StrictSerializer):
-    """The body of `POST /payments`. Validated data: a Merchant, a Money, a CardSource or None, and model fields."""
+    """What starts a payment."""
 
-    customer_name = TextField(max_length=NAME_LENGTH)
-    customer_email = serializers.EmailField(max_length=EMAIL_LENGTH)
-    amount = AmountField()
-    currency = CurrencyField(required=False, help_text="ISO 4217; the merchant's default when absent")
-    customer_phone = TextField(max_length=PHONE_LENGTH, required=False, allow_blank=True)
-    customer_location = TextField(max_length=LOCATION_LENGTH, required=False, allow_blank=True)
-    merchant_id = TextField(required=False, max_length=32, help_text="The installation's default one when absent")
-    order_id = serializers.RegexField(
-        r"\A[A-Za-z0-9._:-]+\Z", required=False, max_length=ORDER_ID_LENGTH, help_text="One success per order"
+    customer_name = TextField(max_length=NAME_LENGTH, help_text="The payer's name")
+    customer_email = EmailField(max_length=EMAIL_LENGTH, help_text="Where the receipt goes")
+    amount = AmountField(
+        help_text="Major units: a number, or a text of plain digits. No more decimals than the currency has; "
+        "up to 999,999,999,999.99."
     )
-    payment_method = serializers.ChoiceField(Method.choices, required=False)
-    description = TextField(max_length=DESCRIPTION_LENGTH, required=False, allow_blank=True)
-    metadata = MetadataField(required=False)
-    return_url = TextField(max_length=URL_LENGTH, required=False, help_text="On an allowed return origin")
-    capture_method = serializers.ChoiceField(CaptureMethod.choices, required=False)
-    card_number = serializers.CharField(required=False, max_length=32, help_text="Sandbox test numbers only")
-    card_expiry_month = NumberField(required=False)
-    card_expiry_year = NumberField(required=False)
-    card_cvv = serializers.CharField(required=False, max_length=4)
-    idempotency_key = serializers.CharField(
-        required=False, max_length=255, trim_whitespace=False, help_text="As the Idempotency-Key header"
+    currency = CurrencyField(required=False, help_text="ISO 4217; the merchant's default currency when absent")
+    customer_phone = TextField(
+        max_length=PHONE_LENGTH, required=False, allow_blank=True, help_text="Needed for mobile money"
     )
+    customer_location = TextField(
+        max_length=LOCATION_LENGTH, required=False, allow_blank=True, help_text="Where the payer is, in words"
+    )
+    merchant_id = TextField(
+        required=False, max_length=32, help_text="Who is paid; the installation's default merchant when absent"
+    )
+    order_id = OrderIdField(
+        required=False, help_text="Your order: however many payments it has, one of them succeeds at most"
+    )
+    payment_method = OneOfField(
+        Method.choices, required=False, help_text="The payer chooses on the checkout page when absent"
+    )
+    description = TextField(
+        max_length=DESCRIPTION_LENGTH, required=False, allow_blank=True, help_text="Shown to the payer"
+    )
+    metadata = MetadataField(
+        required=False, help_text="Your own texts by key; kept, shown to the merchant only, never to the payer"
+    )
+    return_url = TextField(
+        max_length=URL_LENGTH,
+        required=False,
+        help_text="Where the payer goes afterwards; it starts with one of the merchant's allowed return origins",
+    )
+    capture_method = OneOfField(
+        CaptureMethod.choices, required=False, help_text="`manual` authorizes now, to be captured later"
+    )
+    card_number = DigitsField(
+        rules={"pattern": "^[0-9][0-9 -]*$", "minimum": 0, "maximum": 10**19 - 1},
+        required=False,
+        max_length=32,
+        help_text="Sandbox only: one of the published test numbers",
+    )
+    card_expiry_month = NumberField(
+        minimum=1, maximum=12, pattern="^0{0,2}(0?[1-9]|1[0-2])$", required=False, help_text="1 to 12"
+    )
+    card_expiry_year = NumberField(
+        minimum=2000,
+        maximum=timezone.now().year + MAX_EXPIRY_YEARS,
+        pattern="^20[0-6][0-9]$",
+        required=False,
+        help_text="Four digits, not in the past",
+    )
+    card_cvv = DigitsField(
+        rules={"pattern": "^[0-9]{3,4}$", "minimum": 100, "maximum": 9999},
+        required=False,
+        max_length=4,
+        help_text="Three or four digits; never stored",
+    )
+    idempotency_key = KeyField(
+        required=False,
+        help_text="The same as the Idempotency-Key header, for clients that cannot set one",
+    )
+
+    examples = examples.PAYMENT_REQUEST
+    rules = {
+        "dependentRequired": {name: list(CARD_FIELDS[:3]) for name in CARD_FIELDS},
+        "dependentSchemas": {
+            "card_number": {"properties": {"payment_method": {"enum": sorted(CARD_METHODS)}}},
+        },
+    }
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Model fields, and besides them a Merchant, a Money, and a CardSource or None."""
         merchant = merchant_to_pay(attrs.pop("merchant_id", None))
         money = Money.parse(attrs.pop("amount"), attrs.pop("currency", None) or merchant.default_currency)
-        for name in ("customer_name", "description", "customer_location"):
+        for name in FREE_TEXTS:
             refuse_card_numbers(attrs.get(name, ""), param=name)
         if "return_url" in attrs:
             read_return_url(attrs["return_url"], merchant.return_origins, sandbox=merchant.is_sandbox)
@@ -181,41 +337,64 @@ def _card(attrs: dict[str, Any], sandbox: bool) -> Any:
 
 
 # --- Out --------------------------------------------------------------------------------------
+@extend_schema_serializer(component_name="Card")
 class CardView(serializers.Serializer):
     """What may be shown of a card."""
 
-    brand = serializers.CharField(source="card_brand")
-    last4 = serializers.CharField(source="card_last4")
-    expiry_month = serializers.IntegerField(source="card_expiry_month")
-    expiry_year = serializers.IntegerField(source="card_expiry_year")
+    brand = serializers.CharField(source="card_brand", help_text="The card's network")
+    last4 = serializers.CharField(source="card_last4", help_text="The last four digits of its number")
+    expiry_month = serializers.IntegerField(source="card_expiry_month", help_text="1 to 12")
+    expiry_year = serializers.IntegerField(source="card_expiry_year", help_text="Four digits")
+
+    examples = examples.CARD
 
 
+@extend_schema_serializer(component_name="Failure")
 class FailureView(serializers.Serializer):
-    code = serializers.CharField()
-    message = serializers.CharField()
+    """Why the last attempt did not go through."""
+
+    code = serializers.ChoiceField(FAILURE_CODES, help_text="For programs")
+    message = serializers.CharField(help_text="For the payer, in the language of the request")
+
+    examples = examples.FAILURE
+
+
+class NextAction(serializers.Serializer):
+    """What the payer has to do now. `checkout_url` leads them through it."""
+
+    type = serializers.ChoiceField(NEXT_ACTIONS, help_text="What kind of step it is")
+    url = serializers.URLField(required=False, help_text="The page of the provider to go to")
+    bank_name = serializers.CharField(required=False, help_text="bank_transfer: the bank to pay to")
+    account_name = serializers.CharField(required=False, help_text="bank_transfer: the holder of the account")
+    account_number = serializers.CharField(required=False, help_text="bank_transfer: the number of the account")
+    reference = serializers.CharField(required=False, help_text="bank_transfer: what to write on the transfer")
+
+    examples = examples.NEXT_ACTION
 
 
 class PublicPayment(serializers.Serializer):
     """What anybody with the id may see."""
 
-    id = serializers.CharField(help_text="pay_…")
-    reference = serializers.CharField(help_text="For people to read out")
-    merchant_id = serializers.CharField()
-    order_id = OptionalField()
-    status = serializers.ChoiceField(Status.choices)
-    amount = MoneyField(source="money")
-    currency = serializers.CharField()
-    customer_name = serializers.CharField()
-    customer_email = serializers.EmailField()
-    description = OptionalField()
-    payment_method = OptionalField()
-    card = serializers.SerializerMethodField()
-    failure = serializers.SerializerMethodField()
-    next_action = serializers.JSONField(allow_null=True)
-    checkout_url = serializers.URLField()
-    expires_at = TimeField()
-    created_at = TimeField()
-    updated_at = TimeField()
+    id = serializers.CharField(help_text="The payment's id; whoever has it may read this")
+    reference = serializers.CharField(help_text="A short name for people to read out")
+    merchant_id = serializers.CharField(help_text="Who is paid")
+    order_id = OptionalField(help_text="The merchant's order")
+    status = serializers.ChoiceField(Status.choices, help_text="Where the payment stands")
+    amount = MoneyField(source="money", help_text="Major units, with exactly the currency's decimals")
+    currency = serializers.CharField(help_text="ISO 4217")
+    customer_name = serializers.CharField(help_text="The payer, as given in the request")
+    customer_email = serializers.EmailField(help_text="The payer's address, as given in the request")
+    description = OptionalField(help_text="What is paid for")
+    payment_method = OptionalField(help_text="How it is paid; null until the payer has chosen")
+    card = serializers.SerializerMethodField(help_text="The card, as far as it may be shown; null for other methods")
+    failure = serializers.SerializerMethodField(help_text="Why the last attempt failed; null when it did not")
+    next_action = serializers.SerializerMethodField(help_text="What the payer has to do now; null when nothing")
+    checkout_url = serializers.URLField(help_text="The page where the customer pays")
+    expires_at = TimeField(help_text="Unpaid by then, the payment is cancelled")
+    created_at = TimeField(help_text="ISO 8601, UTC")
+    updated_at = TimeField(help_text="ISO 8601, UTC")
+
+    examples = examples.PUBLIC_PAYMENT
 
     @extend_schema_field(CardView(allow_null=True))
     def get_card(self, payment: Payment) -> dict[str, Any] | None:
@@ -226,19 +405,23 @@ class PublicPayment(serializers.Serializer):
         code = payment.failure_code
         return {"code": code, "message": str(MESSAGES[code])} if code else None
 
+    @extend_schema_field(NextAction(allow_null=True))
+    def get_next_action(self, payment: Payment) -> dict[str, str] | None:
+        return payment.next_action
+
 
 class MerchantPayment(PublicPayment):
     """What the payment's merchant sees besides."""
 
-    customer_id = serializers.CharField()
-    customer_phone = OptionalField()
-    customer_location = OptionalField()
-    metadata = serializers.JSONField()
-    provider = serializers.CharField()
-    capture_method = serializers.CharField()
-    return_url = OptionalField()
-    cancellation_reason = OptionalField()
-    amount_captured = MinorUnitsField()
-    amount_refunded = MinorUnitsField()
-    amount_refund_pending = MinorUnitsField()
-    amount_disputed = MinorUnitsField()
+    customer_id = serializers.CharField(help_text="The merchant's customer with this email")
+    customer_phone = OptionalField(help_text="As given in the request")
+    customer_location = OptionalField(help_text="As given in the request")
+    metadata = serializers.JSONField(help_text="The merchant's own texts by key")
+    provider = serializers.CharField(help_text="Who moves the money")
+    capture_method = serializers.CharField(help_text="automatic or manual")
+    return_url = OptionalField(help_text="Where the payer goes afterwards")
+    cancellation_reason = OptionalField(help_text="Why it was cancelled; null when it was not")
+    amount_captured = MinorUnitsField(help_text="What has been taken")
+    amount_refunded = MinorUnitsField(help_text="What has been given back")
+    amount_refund_pending = MinorUnitsField(help_text="What is on its way back")
+    amount_disputed = MinorUnitsField(help_text="What the payer disputes")

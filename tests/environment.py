@@ -19,6 +19,6 @@ os.environ.update(
     THROTTLE_PAYMENT_READ="100000/min",
     SANDBOX_SETTLE_SECONDS="0",
 )
-os.environ.setdefault("DATABASE_URL", "sqlite:///var/test-base.sqlite3")
+os.environ.setdefault("DATABASE_URL", f"sqlite:///var/{os.getpid()}.sqlite3")  # two runs may overlap
 
 django.setup()

@@ -48,17 +48,17 @@ pytestmark = [
 # --- The product and the browser --------------------------------------------------------------
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
+    # Playwright's event loop lives in the tests' own thread, where Django would refuse its database.
+    with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
         yield browser
         browser.close()
 
 
 @pytest.fixture
-def site(live_server, settings, monkeypatch) -> Iterator[str]:
+def site(chromium, live_server, settings) -> Iterator[str]:
     """The product, served on a port of this machine, with a worker beside it."""
-    # Playwright's event loop lives in the test's own thread, where Django would refuse its database.
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
     settings.SITE_URL = live_server.url
     stop = threading.Event()
     worker = threading.Thread(target=_work, args=[stop])

@@ -26,7 +26,7 @@ class Migration(migrations.Migration):
                 ('default_currency', models.CharField(default='USD', help_text='ISO 4217', max_length=3)),
                 ('mode', models.CharField(choices=[('sandbox', 'Sandbox'), ('live', 'Live')], default='sandbox', max_length=8)),
                 ('status', models.CharField(choices=[('onboarding', 'Onboarding'), ('active', 'Active'), ('suspended', 'Suspended'), ('closed', 'Closed')], default='onboarding', max_length=12)),
-                ('is_default', models.BooleanField(choices=[(True, 'Yes')], default=None, help_text='Takes the payments that name no merchant.', null=True, unique=True)),
+                ('is_default', models.BooleanField(blank=True, choices=[(True, 'Yes')], help_text='Takes the payments that name no merchant.', null=True, unique=True)),
                 ('return_origins', models.JSONField(blank=True, default=list, help_text='Where the checkout may send customers back to, such as ["https://shop.example.com"].')),
                 ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
             ],

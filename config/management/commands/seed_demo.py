@@ -1,6 +1,20 @@
-from django.core.management.base import BaseCommand
-from accounts.models import Merchant
-from accounts.services import create_merchant
+"""`manage.py seed_demo`: fills the embedded demo, once."""
+
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+
+from config.demo import seed
+
+
 class Command(BaseCommand):
-    def handle(self, *a, **k):
-        if not Merchant.objects.exists(): create_merchant(name="Demo Store", status="active", return_origins=["http://localhost:8000"])
+    help = "Makes the demo's merchant, people and history. Does nothing when they exist; only where DEMO is true."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if not settings.DEMO:
+            raise CommandError("Sample data is for the embedded demo only (DEMO=true).")
+        history = seed(timezone.now())
+        if history is not None:
+            self.stdout.write(f"Made a store with {len(history.payments)} payments.")

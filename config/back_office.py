@@ -1,0 +1,141 @@
+"""The back office as a whole: its navigation, its first page, its looks and its content policy."""
+
+from collections.abc import Callable
+from typing import Any
+
+from csp.constants import SELF, UNSAFE_EVAL, UNSAFE_INLINE
+from csp.decorators import csp_replace
+from django.http import HttpRequest, HttpResponse
+from django.templatetags.static import static
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import Merchant
+from core.queue import late_rows
+from payments.models import Transaction
+
+# Unfold draws with Alpine, which evaluates its attributes, and with inline styles. Scripts stay ours.
+POLICY = {"script-src": [SELF, UNSAFE_EVAL], "style-src": [SELF, UNSAFE_INLINE]}
+
+COUNT_LIMIT = 1000  # what needs attention is counted no further
+LATEST = 10  # payments on the first page
+
+# Groups of the sidebar: model, icon, name. Who may not view a model does not see it.
+SECTIONS: list[tuple[Any, list[tuple[str, str, Any]]]] = [
+    (
+        _("Payments"),
+        [
+            ("payments.payment", "payments", _("Payments")),
+            ("payments.transaction", "swap_horiz", _("Transactions")),
+            ("payments.providernotice", "mark_email_unread", _("Provider notices")),
+            ("notifications.event", "bolt", _("Events")),
+        ],
+    ),
+    (
+        _("Merchants"),
+        [
+            ("accounts.merchant", "storefront", _("Merchants")),
+            ("accounts.membership", "badge", _("Memberships")),
+            ("accounts.customer", "person", _("Customers")),
+        ],
+    ),
+    (
+        _("Sandbox"),
+        [
+            ("sandbox.charge", "credit_card", _("Charges")),
+            ("sandbox.operation", "undo", _("Operations")),
+            ("sandbox.dispute", "gavel", _("Disputes")),
+            ("sandbox.notice", "mail", _("Notices")),
+        ],
+    ),
+    (
+        _("Staff"),
+        [
+            ("accounts.user", "account_circle", _("Users")),
+            ("auth.group", "groups", _("Groups")),
+            ("admin.logentry", "history", _("Log")),
+        ],
+    ),
+]
+
+
+def content_policy(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Middleware: what Unfold needs, under /admin/ and nowhere else. Stands after CSPMiddleware."""
+    relaxed = csp_replace(POLICY)(get_response)
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        answer = relaxed if request.path_info.startswith(reverse("admin:index")) else get_response
+        return answer(request)
+
+    return middleware
+
+
+def stylesheet(request: HttpRequest) -> str:
+    return static("css/admin.css")
+
+
+def icon(request: HttpRequest) -> str:
+    return static("favicon.svg")
+
+
+def navigation(request: HttpRequest) -> list[dict[str, Any]]:
+    home = {"title": _("Overview"), "icon": "home", "link": reverse("admin:index")}
+    groups = [{"title": title, "items": [_item(*entry) for entry in entries]} for title, entries in SECTIONS]
+    return [{"items": [home]}, *groups]
+
+
+def _item(model: str, icon: str, title: Any) -> dict[str, Any]:
+    app, name = model.split(".")
+    return {
+        "title": title,
+        "icon": icon,
+        "link": reverse(f"admin:{app}_{name}_changelist"),
+        "permission": lambda request: request.user.has_perm(f"{app}.view_{name}"),
+    }
+
+
+def overview(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """What waits for a person and what came last, as far as the user may see it."""
+    may = request.user.has_perm
+    context["title"] = _("Overview")
+    context["attention"] = [card() for permission, card in CARDS if may(permission)]
+    context["latest"] = _latest() if may("payments.view_payment") else []
+    return context
+
+
+def _latest() -> list[dict[str, Any]]:
+    payments = Payment.objects.select_related("merchant")[:LATEST]
+    columns = admin.site._registry[Payment]
+    return [
+        {
+            "payment": payment,
+            "amount": columns.amount_text(payment),
+            "status": columns.status_label(payment),
+            "created": columns.created(payment),
+        }
+        for payment in payments
+    ]
+
+
+def _to_review() -> dict[str, Any]:
+    rows = Transaction.objects.filter(review_reason__gt="")
+    link = reverse("admin:payments_transaction_changelist") + "?review=waiting"
+    return {"title": _("Transactions to review"), "count": rows[:COUNT_LIMIT].count(), "link": link}
+
+
+def _to_approve() -> dict[str, Any]:
+    rows = Merchant.objects.filter(status=Merchant.Status.ONBOARDING)
+    link = reverse("admin:accounts_merchant_changelist") + "?status__exact=onboarding"
+    return {"title": _("Merchants to approve"), "count": rows[:COUNT_LIMIT].count(), "link": link}
+
+
+def _late() -> dict[str, Any]:
+    late = {name: count for name, count in late_rows().items() if count}
+    return {"title": _("Late jobs"), "count": sum(late.values()), "detail": ", ".join(late)}
+
+
+CARDS = [
+    ("payments.view_transaction", _to_review),
+    ("accounts.view_merchant", _to_approve),
+    ("payments.view_payment", _late),
+]

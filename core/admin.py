@@ -1,0 +1,196 @@
+"""What the pages of the back office share: columns, a search and counts that stay cheap, and read-only money."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.models import LogEntry
+from django.core.paginator import Paginator
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.template.loader import render_to_string
+from django.utils import timezone
+from django.utils.functional import cached_property
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+from unfold.admin import ModelAdmin
+from unfold.contrib.filters.admin import RadioFilter, TextFilter
+from unfold.decorators import display
+from unfold.views import ChangeList as UnfoldChangeList
+
+from core.ids import RANDOM_BYTES, new_id
+from core.money import Money
+
+LIST_LIMIT = 10_000  # rows that a list counts and pages through; older ones are found by search and filters
+NO_RANDOMNESS = bytes(RANDOM_BYTES)
+
+# The colour of every status of every model; those not named are grey.
+STATUS_COLOURS = {
+    "completed": "success",
+    "succeeded": "success",
+    "active": "success",
+    "authorized": "info",
+    "processing": "info",
+    "requires_action": "warning",
+    "pending": "warning",
+    "onboarding": "warning",
+    "failed": "danger",
+    "suspended": "danger",
+}
+
+
+def label(text: object, colour: str = "") -> SafeString:
+    return render_to_string("unfold/helpers/label.html", {"text": text, "type": colour})
+
+
+def money_text(money: Money) -> str:
+    """`1,250.00 USD`: the code, because staff see every currency in one list."""
+    whole, point, decimals = str(money).partition(".")
+    return f"{int(whole):,}{point}{decimals} {money.currency}"
+
+
+def pretty_json(value: Any) -> str:
+    """Indented, for reading."""
+    return preformatted(json.dumps(value, indent=2, ensure_ascii=False)) if value else "-"
+
+
+def preformatted(text: str) -> SafeString:
+    return format_html('<pre class="admin-code">{}</pre>', text)
+
+
+class Columns:
+    """Columns that most models have, for lists, details and inlines alike."""
+
+    @display(description=_("status"), ordering="status")
+    def status_label(self, row: Any) -> SafeString:
+        return label(row.get_status_display(), STATUS_COLOURS.get(row.status, ""))
+
+    @display(description=_("amount"))
+    def amount_text(self, row: Any) -> str:
+        return money_text(row.money)
+
+    @display(description=_("created (UTC)"), ordering="pk")
+    def created(self, row: Any) -> str:
+        return f"{row.created_at:%Y-%m-%d %H:%M}"
+
+
+class BoundedPaginator(Paginator):
+    """Counts to LIST_LIMIT at most: the whole count of a large table takes seconds."""
+
+    template_name = "admin/bounded_pagination.html"
+
+    @cached_property
+    def count(self) -> int:  # type: ignore[override]
+        return self.object_list[:LIST_LIMIT].count()
+
+    @property
+    def is_full(self) -> bool:
+        return self.count >= LIST_LIMIT
+
+
+class ChangeList(UnfoldChangeList):
+    def get_results(self, request: HttpRequest) -> None:
+        """Without a search or filter, what is counted is all there is: nothing to add to the count."""
+        super().get_results(request)
+        if not self.query and not self.get_filters_params():
+            self.full_result_count = self.result_count
+
+
+class BackOfficeAdmin(Columns, ModelAdmin):
+    """`search_by` maps how a term looks to the one lookup that it means: a start ("pay_", "TG-"), "@" for an
+    email, "" for anything else. An OR over all columns, Django's way, reads the whole table."""
+
+    search_by: dict[str, str] = {}
+    paginator = BoundedPaginator
+    list_per_page = 50
+    show_full_result_count = False
+    list_filter_submit = True
+    list_fullwidth = True
+    ordering = ("-pk",)
+
+    def __init__(self, model: type[Model], admin_site: admin.AdminSite) -> None:
+        super().__init__(model, admin_site)
+        self.search_fields = tuple(self.search_by.values())
+
+    def get_changelist(self, request: HttpRequest, **options: Any) -> type[ChangeList]:
+        return ChangeList
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        term = search_term.strip()
+        return queryset.filter(**_lookup(self.search_by, term)) if term else queryset, False
+
+
+def _lookup(search_by: dict[str, str], term: str) -> dict[str, str]:
+    """The filter that a term means, in the case that the column is kept in."""
+    for start, lookup in search_by.items():
+        if start == "@" and "@" in term:
+            return {lookup: term.lower()}
+        if start and term.lower().startswith(start.lower()):
+            return {lookup: term.lower() if start.islower() else term.upper()}
+    return {search_by[""]: term}
+
+
+class ReadOnlyAdmin(BackOfficeAdmin):
+    """Money and what providers said: the back office looks, services change."""
+
+    sortable_by = ()  # newest first is the one order that has an index
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class CreatedFilter(RadioFilter):
+    """Recent rows, by id: an id starts with its time, so this needs no index but the key's."""
+
+    title = _("created")
+    parameter_name = "created"
+    spans = {"1": _("Past 24 hours"), "7": _("Past 7 days"), "30": _("Past 30 days")}
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return list(self.spans.items())
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() not in self.spans:
+            return queryset
+        since = timezone.now() - timedelta(days=int(self.value()))
+        prefix = queryset.model._meta.pk.prefix
+        return queryset.filter(pk__gte=new_id(prefix, at=since, randomness=NO_RANDOMNESS))
+
+
+class CurrencyFilter(TextFilter):
+    title = _("currency")
+    parameter_name = "currency"
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        value = (self.value() or "").strip().upper()
+        return queryset.filter(currency=value) if value else queryset
+
+
+@admin.register(LogEntry)
+class LogEntryAdmin(ReadOnlyAdmin):
+    """Who did what in the back office."""
+
+    list_display = ("when", "user", "action_flag", "content_type", "object_repr", "change")
+    list_display_links = ("when",)
+    list_select_related = ("user", "content_type")
+    search_by = {"@": "user__email", "": "object_id"}
+    search_help_text = _("The email of a member of staff, or the id of what was changed")
+    fields = ("action_time", "user", "action_flag", "content_type", "object_id", "object_repr", "change")
+
+    @display(description=_("time (UTC)"))
+    def when(self, entry: LogEntry) -> str:
+        return f"{entry.action_time:%Y-%m-%d %H:%M:%S}"
+
+    @display(description=_("change"))
+    def change(self, entry: LogEntry) -> str:
+        return entry.get_change_message()

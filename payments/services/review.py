@@ -1,0 +1,29 @@
+"""What a person may do about a transaction that is stuck."""
+
+from django.db import transaction
+from django.utils import timezone
+
+from core.errors import ApiError
+from payments.models import Transaction
+from payments.services.status import lock
+
+
+class NothingToAsk(ApiError):
+    status, type, code = 409, "conflict", "nothing_to_ask"
+    message = "The transaction is closed and needs no review."
+
+
+def may_ask_again(txn: Transaction) -> bool:
+    return txn.open_for is not None or bool(txn.review_reason)
+
+
+@transaction.atomic
+def ask_again(transaction_id: str) -> None:
+    """Has the provider asked now, and takes the transaction out of review. Harmless: the answer walks through the
+    usual door, which parks it again when it still does not match. Raises NothingToAsk."""
+    _payment, txn = lock(transaction_id)
+    if not may_ask_again(txn):
+        raise NothingToAsk
+    txn.review_reason = ""
+    txn.due_at = timezone.now()
+    txn.save(update_fields=["review_reason", "due_at", "updated_at"])
