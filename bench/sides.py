@@ -23,6 +23,7 @@ THREADS = "4"
 ENVIRONMENT = {
     "ENV_FILE": os.devnull,
     "DEMO": "false",
+    "LOG_LEVEL": "ERROR",  # a line for every refusal would bury the report
     "SECRET_KEY": "bench-only-secret-key-that-is-long-enough-for-hs256-0123456789",
     "ENCRYPTION_KEYS": "mgxX_qAOhCl0pGSVbjDCjRy3sh-gVOb0IYsP6fegn7Q=",
     "SITE_URL": "https://localhost",

@@ -15,6 +15,7 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import connections
 from django.http.request import split_domain_port, validate_host
 
+INSTALLATION = "installation"  # a tag: `manage.py check --tag installation`
 MIN_SECRET_LENGTH = 50  # characters, as Django's security.W009
 MYSQL, MARIADB, POSTGRESQL = (8, 0), (10, 6), 140000
 STRICT_MODES = {"STRICT_ALL_TABLES", "STRICT_TRANS_TABLES"}
@@ -24,7 +25,7 @@ Messages = list[CheckMessage]
 
 
 # --- Settings ---------------------------------------------------------------------------------
-@register(Tags.security)
+@register(INSTALLATION)
 def check_encryption_keys(app_configs: Sequence[Any] | None, **options: Any) -> Messages:
     keys = settings.ENCRYPTION_KEYS
     if not keys:
@@ -47,7 +48,7 @@ def _is_fernet_key(key: str) -> bool:
     return True
 
 
-@register(Tags.security)
+@register(INSTALLATION)
 def check_demo_is_local(app_configs: Sequence[Any] | None, **options: Any) -> Messages:
     host = urlsplit(settings.SITE_URL).hostname or ""
     if not settings.DEMO or _is_local(host):
@@ -64,7 +65,7 @@ def _is_local(host: str) -> bool:
         return "." not in host or host.endswith((".localhost", ".test"))
 
 
-@register(Tags.security, deploy=True)
+@register(INSTALLATION, deploy=True)
 def check_secret_key(app_configs: Sequence[Any] | None, **options: Any) -> Messages:
     if len(settings.SECRET_KEY) >= MIN_SECRET_LENGTH:
         return []
@@ -72,7 +73,7 @@ def check_secret_key(app_configs: Sequence[Any] | None, **options: Any) -> Messa
     return [Error(f"SECRET_KEY has less than {MIN_SECRET_LENGTH} characters.", hint=hint, id="tillgate.E105")]
 
 
-@register(Tags.security, deploy=True)
+@register(INSTALLATION, deploy=True)
 def check_site_url(app_configs: Sequence[Any] | None, **options: Any) -> Messages:
     """Links in mails and to the checkout start with it, so it must be reachable, and safe to type a card on."""
     parts = urlsplit(settings.SITE_URL)
@@ -86,14 +87,14 @@ def check_site_url(app_configs: Sequence[Any] | None, **options: Any) -> Message
     return []
 
 
-@register(Tags.security, deploy=True)
+@register(INSTALLATION, deploy=True)
 def check_allowed_hosts(app_configs: Sequence[Any] | None, **options: Any) -> Messages:
     if "*" not in settings.ALLOWED_HOSTS:
         return []
     return [Error('ALLOWED_HOSTS must not be "*".', hint="Name the hosts of this site.", id="tillgate.E109")]
 
 
-@register(Tags.database, deploy=True)
+@register(INSTALLATION, deploy=True)
 def check_one_machine(app_configs: Sequence[Any] | None, **options: Any) -> Messages:
     if not settings.DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         return []
