@@ -96,7 +96,7 @@ def check_allowed_hosts(app_configs: Sequence[Any] | None, **options: Any) -> Me
 
 @register(INSTALLATION, deploy=True)
 def check_one_machine(app_configs: Sequence[Any] | None, **options: Any) -> Messages:
-    if not settings.DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    if connections["default"].vendor != "sqlite":
         return []
     hint = "Use PostgreSQL, MySQL or MariaDB; or, when one machine is all you want, SILENCED_CHECKS=tillgate.W101"
     return [Warning("SQLite has one writer and serves a single machine only.", hint=hint, id="tillgate.W101")]
@@ -133,7 +133,7 @@ def _mysql(connection: Any) -> Messages:
     if connection.mysql_version < (MARIADB if is_mariadb else MYSQL):
         return [Error("MariaDB 10.6 or MySQL 8.0 is the oldest that works.", id="tillgate.E001")]
     values = _variables(connection)
-    found = []
+    found: Messages = []
     if {values["character_set_database"], values["character_set_connection"]} != {"utf8mb4"}:
         found.append(Error("The database's character set must be utf8mb4.", hint=COLLATION_HINT, id="tillgate.E002"))
     if not values["collation_database"].endswith(EXACT_COLLATIONS):
@@ -163,7 +163,7 @@ def _folding_tables(connection: Any) -> list[str]:
 
 def _mysql_durability(connection: Any) -> Messages:
     values = _variables(connection)
-    found = []
+    found: Messages = []
     if values["innodb_flush_log_at_trx_commit"] != "1":
         found.append(Error("innodb_flush_log_at_trx_commit must be 1.", hint=DURABILITY_HINT, id="tillgate.E011"))
     if values["log_bin"] == "ON" and values["sync_binlog"] != "1":
@@ -193,7 +193,7 @@ def _variables(connection: Any) -> dict[str, str]:
 
 
 def _postgresql(connection: Any) -> Messages:
-    found = []
+    found: Messages = []
     if connection.pg_version < POSTGRESQL:
         found.append(Error("PostgreSQL 14 is the oldest that works.", id="tillgate.E001"))
     if _shown(connection, "server_encoding") != "UTF8":

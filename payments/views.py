@@ -28,6 +28,7 @@ PAYMENT_ERRORS = (
     MerchantUnknown,
     MerchantInactive,
     services.ProviderNotConnected,
+    services.OrderAlreadyPaid,
     LiveCardRefused,
     CardExpiryPast,
     UrlForbidden,

@@ -8,8 +8,20 @@ from django.urls import get_resolver, resolve
 from drf_spectacular.validation import validate_schema
 
 from core.errors import error_classes
+from payments.cards import TEST_CARDS
 from payments.failures import MESSAGES
 
+# What any path may answer, and what only pages and the back office do; every other code belongs to an operation.
+ANYWHERE = {"api_error", "invalid_request", "method_not_allowed", "not_acceptable"}
+NOT_IN_THE_API_YET = {
+    "illegal_transition",
+    "not_authenticated",
+    "not_payable",
+    "nothing_to_ask",
+    "payment_in_flight",
+    "payment_method_unavailable",
+    "permission_denied",
+}
 METHODS = {"get", "post", "put", "patch", "delete"}
 
 
@@ -17,7 +29,7 @@ METHODS = {"get", "post", "put", "patch", "delete"}
 def codes():
     """Every error that the views can raise: the URLconf has imported them all."""
     get_resolver().url_patterns  # noqa: B018
-    return {error.code for error in error_classes()}
+    return {error.code for error in error_classes() if "tests" not in error.__module__}
 
 
 @pytest.fixture
@@ -85,6 +97,16 @@ class TestDescription:
                     error = example["value"].get("error")
                     assert error is None or (error["code"] in codes and int(status) >= 400)
 
+    def test_names_every_error_that_exists(self, operations, codes):
+        named = {
+            example["value"]["error"]["code"]
+            for _path, _method, operation in operations
+            for status, answer in operation["responses"].items()
+            for example in answer["content"]["application/json"].get("examples", {}).values()
+            if int(status) >= 400
+        }
+        assert codes - named - ANYWHERE == NOT_IN_THE_API_YET
+
     def test_tells_the_headers(self, operations):
         for _path, method, operation in operations:
             for status, answer in operation["responses"].items():
@@ -138,3 +160,18 @@ class TestPages:
     @pytest.mark.parametrize("path", ["/api/docs", "/api/errors", "/api/redoc.js", "/api/schema"])
     def test_refuse_to_be_posted_to(self, client, path):
         assert client.post(path).status_code == 405
+
+
+class TestMarkdown:
+    FILES = sorted([*settings.BASE_DIR.glob("*.md"), *settings.BASE_DIR.glob("docs/**/*.md")])
+
+    @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+    def test_links_to_files_that_exist(self, file):
+        links = re.findall(r"\]\((?!https?://|#)([^)#]+)", file.read_text(encoding="utf-8"))
+        assert [link for link in links if not (file.parent / link).exists()] == []
+
+    def test_tells_every_test_card(self):
+        page = (settings.BASE_DIR / "docs" / "api.md").read_text(encoding="utf-8")
+        assert re.findall(r"^\| ([0-9]{15,16}) \| (.+) \|$", page, re.MULTILINE) == [
+            (number, card.outcome) for number, card in TEST_CARDS.items()
+        ]

@@ -24,6 +24,7 @@ RULES_BEYOND_THE_SCHEMA = {
     "idempotency_key_reused",
     "live_card_refused",
     "merchant_unknown",
+    "order_already_paid",
     "url_forbidden",
 }
 

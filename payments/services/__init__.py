@@ -4,6 +4,7 @@ from payments.services.notices import collect_sandbox_notices, handle_notice
 from payments.services.outcomes import apply_result
 from payments.services.payments import (
     NotPayable,
+    OrderAlreadyPaid,
     ProviderNotConnected,
     cancel_payment,
     create_payment,
@@ -15,6 +16,7 @@ from payments.services.transactions import run_transaction
 
 __all__ = [
     "NotPayable",
+    "OrderAlreadyPaid",
     "ProviderNotConnected",
     "apply_result",
     "cancel_payment",

@@ -14,7 +14,7 @@ JOIN_SECONDS = 60  # a job at hand is finished before the process ends
 class Command(BaseCommand):
     help = "Runs the due jobs of every queue until SIGTERM or SIGINT; run as many of it as you like."
 
-    def get_check_kwargs(self, options: dict[str, Any]) -> dict[str, Any]:
+    def get_check_kwargs(self, options: dict[str, Any]) -> dict[Any, Any]:
         """The database's checks too: no job is done on one that compares or keeps badly."""
         return {**super().get_check_kwargs(options), "databases": ["default"]}
 
