@@ -15,7 +15,7 @@ help: ## Show the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 run: .venv/base var/demo.env ## Serve the demo: web and worker on http://localhost:8000 (PORT=8123 moves it)
-	@$(DEMO) $(BIN)/python manage.py serve --demo --port $(PORT)
+	@exec env $(DEMO) $(BIN)/python manage.py serve --demo --port $(PORT)  # exec: a signal to make reaches it
 
 test: .venv/dev ## Run the tests (DATABASE_URL chooses another database than SQLite)
 	@$(BIN)/pytest -n auto $(ARGS)

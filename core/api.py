@@ -123,6 +123,9 @@ def _page_url(request: Request, direction: str, cursor: str) -> str:
 class CounterThrottle(SimpleRateThrottle):
     """A counter per window and client in the shared cache; `scope` names the rate in the settings."""
 
+    duration: int  # seconds of a window
+    num_requests: int
+
     def get_cache_key(self, request: Request, view: Any) -> str:
         return f"throttle:{self.scope}:{client_network(self.get_ident(request))}"
 

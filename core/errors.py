@@ -192,7 +192,7 @@ def as_api_error(exc: Exception) -> ApiError:
     for kind, ours in DRF_ERRORS.items():
         if isinstance(exc, kind):
             error = ours()
-            error.retry_after = int(exc.wait or 1) if isinstance(exc, drf.Throttled) else None
+            error.retry_after = int(getattr(exc, "wait", None) or 1) if isinstance(exc, drf.Throttled) else None
             return error
     return ServerError()
 

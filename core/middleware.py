@@ -4,6 +4,8 @@ import logging
 from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
+from django.middleware.locale import LocaleMiddleware
+from django.utils import translation
 
 from core.ids import new_id
 from core.request_id import current_request_id, set_request_id
@@ -40,6 +42,17 @@ class ApiSlashMiddleware:
             request.path_info = request.path_info[:-1]
             request.path = request.path[:-1]
         return self.get_response(request)
+
+
+class LanguageMiddleware(LocaleMiddleware):
+    """Pages speak the reader's language; the API, whose sentences are for developers, speaks English."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        if request.path_info.startswith("/api/"):
+            translation.activate("en")
+            request.LANGUAGE_CODE = "en"
+        else:
+            super().process_request(request)
 
 
 class RequestIdFilter(logging.Filter):

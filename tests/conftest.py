@@ -1,6 +1,7 @@
-"""A real server for the tests that need more than a client in the same process."""
+"""A real server and a real browser, for the tests that need more than a client in the same process."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -11,8 +12,32 @@ from pathlib import Path
 import pytest
 import requests
 from django.db import connection
+from playwright.sync_api import Browser, sync_playwright
 
 START_SECONDS = 30
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """A browser without a window. Without one installed its tests are skipped, unless REQUIRE_BROWSER is set."""
+    if CHROMIUM is None and not os.environ.get("REQUIRE_BROWSER"):
+        pytest.skip("no Chromium is installed")
+    # Playwright's event loop lives in the tests' own thread, where Django would refuse its database.
+    with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+        browser = playwright.chromium.launch(executable_path=CHROMIUM or "chromium", args=QUIET)
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,6 @@ var/screenshots/. Skipped where no Chromium is installed.
 """
 
 import re
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -14,21 +13,11 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 from django.db import connections
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import BrowserContext, ConsoleMessage, Page, expect
 
 from core import queue
 from payments.models import Payment
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-QUIET = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 SCREENSHOTS = settings.BASE_DIR / "var" / "screenshots"
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 800}
 WORKER_PAUSE_SECONDS = 0.1
@@ -38,24 +27,10 @@ UNPROCESSABLE = 422
 VISA, MASTERCARD = "4242424242424242", "5555555555554444"
 DECLINED, THREE_D_SECURE = "4000000000000002", "4000002500003155"
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.django_db(transaction=True),
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed"),
-]
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
 # --- The product and the browser --------------------------------------------------------------
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    # Playwright's event loop lives in the tests' own thread, where Django would refuse its database.
-    with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
-        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
 def site(chromium, live_server, settings) -> Iterator[str]:
     """The product, served on a port of this machine, with a worker beside it."""

@@ -125,3 +125,13 @@ class TestHealth:
     def test_is_not_ready_without_a_cache(self, api, db, monkeypatch):
         monkeypatch.setattr("core.health.cache.set", lambda *args, **kwargs: 1 / 0)
         assert re.search("cache: down", api.get("/api/v1/health/ready").json()["message"])
+
+
+class TestLanguage:
+    def test_of_the_api_is_english_whatever_the_client_reads(self, pay):
+        response = pay(customer_name="", headers={"Accept-Language": "fr"})
+        assert response.json()["message"] == "This field may not be blank."
+        assert response["Content-Language"] == "en"
+
+    def test_of_a_page_is_the_readers(self, client):
+        assert client.get("/nowhere", headers={"Accept-Language": "fr"})["Content-Language"] == "fr"
