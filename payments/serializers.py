@@ -175,7 +175,7 @@ class FailureView(serializers.Serializer):
     """Why the last attempt did not go through."""
 
     code = serializers.ChoiceField(FAILURE_CODES, help_text="For programs")
-    message = serializers.CharField(help_text="For the payer, in the language of the request")
+    message = serializers.CharField(help_text="For people; the checkout page says it in their language")
 
     examples = examples.FAILURE
 
