@@ -8,7 +8,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from core.errors import ApiError
-from payments.cards import CardExpiryPast, CardSource, read_card
+from payments.cards import CardSource, read_card
 from payments.models import CARD_METHODS, Method
 
 EXPIRY_PATTERN = re.compile(r"([0-9]{1,2})\s*[/ .-]?\s*([0-9]{4}|[0-9]{2})", re.ASCII)  # 12 / 30, 12/2030, 1230
@@ -68,25 +68,37 @@ class PayForm(forms.Form):
         return data
 
     def _clean_card(self, data: dict[str, Any]) -> None:
+        """Names every mistake at once; with none, the fields are a card."""
         number, cvc = data.get("card_number", ""), data.get("card_cvc", "")
-        expiry = EXPIRY_PATTERN.fullmatch(data.get("card_expiry", ""))
-        if not number:
+        expiry = self._clean_expiry(data.get("card_expiry", ""))
+        if not number and "card_number" not in self.errors:
             self.add_error("card_number", NUMBER_MISSING)
-        if expiry is None:
-            self.add_error("card_expiry", EXPIRY_MISSING)
-        if not CVC_PATTERN.fullmatch(cvc):
+        if not CVC_PATTERN.fullmatch(cvc) and "card_cvc" not in self.errors:
             self.add_error("card_cvc", CVC_INVALID)
-        if not number or expiry is None or self.errors:
-            return
-        month, year = int(expiry[1]), int(expiry[2])
-        self._read_card(data, number, month, year if year >= CENTURY else CENTURY + year, cvc)
+            cvc = ""
+        if number:
+            today = timezone.now().date()
+            month, year = expiry or (today.month, today.year)
+            self._read_card(data, number=number, expiry_month=month, expiry_year=year, cvv=cvc, today=today)
 
-    def _read_card(self, data: dict[str, Any], number: str, month: int, year: int, cvc: str) -> None:
+    def _clean_expiry(self, text: str) -> tuple[int, int] | None:
+        """Month and four-digit year, or None and an error beside the field."""
+        match = EXPIRY_PATTERN.fullmatch(text)
+        if match is None:
+            if "card_expiry" not in self.errors:
+                self.add_error("card_expiry", EXPIRY_MISSING)
+            return None
+        month, year = int(match[1]), int(match[2])
+        year = year if year >= CENTURY else CENTURY + year
         today = timezone.now().date()
-        try:
-            data["card"] = read_card(number=number, expiry_month=month, expiry_year=year, cvv=cvc, today=today)
-        except CardExpiryPast:
+        if (year, month) < (today.year, today.month):
             self.add_error("card_expiry", EXPIRY_PAST)
+            return None
+        return month, year
+
+    def _read_card(self, data: dict[str, Any], **card: Any) -> None:
+        try:
+            data["card"] = read_card(**card)
         except ApiError as error:
             self.add_error(*CARD_ERRORS[error.param or "card_number"])
 

@@ -11,8 +11,9 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Merchant
+from core.admin import Columns
 from core.queue import late_rows
-from payments.models import Transaction
+from payments.models import Payment, Transaction
 
 # Unfold draws with Alpine, which evaluates its attributes, and with inline styles. Scripts stay ours.
 POLICY = {"script-src": [SELF, UNSAFE_EVAL], "style-src": [SELF, UNSAFE_INLINE]}
@@ -104,8 +105,7 @@ def overview(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
 
 
 def _latest() -> list[dict[str, Any]]:
-    payments = Payment.objects.select_related("merchant")[:LATEST]
-    columns = admin.site._registry[Payment]
+    columns = Columns()
     return [
         {
             "payment": payment,
@@ -113,7 +113,7 @@ def _latest() -> list[dict[str, Any]]:
             "status": columns.status_label(payment),
             "created": columns.created(payment),
         }
-        for payment in payments
+        for payment in Payment.objects.order_by("-pk")[:LATEST]
     ]
 
 

@@ -28,9 +28,10 @@ def seed(now: datetime) -> History | None:
         allow_returns_to_this_site()
         return None
     end = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    random = Random(SEED)  # noqa: S311 sample data
     with transaction.atomic():
-        merchant = _make_store(end)
-        _make_people(merchant)
+        merchant = _make_store(end - timedelta(days=DAYS + 3), random)
+        _make_people(merchant, random)
         history = tell_history(merchant, end)
         history.save()
     return history
@@ -44,10 +45,9 @@ def allow_returns_to_this_site() -> None:
             merchant.save(update_fields=["return_origins"])
 
 
-def _make_store(end: datetime) -> Merchant:
-    opened = end - timedelta(days=DAYS + 3)
+def _make_store(opened: datetime, random: Random) -> Merchant:
     merchant = Merchant.objects.create(
-        id=new_id("mer", at=opened, randomness=Random(SEED).randbytes(10)),  # noqa: S311 sample data
+        id=new_id("mer", at=opened, randomness=random.randbytes(10)),
         name=STORE,
         country="US",
         default_currency="USD",
@@ -59,15 +59,26 @@ def _make_store(end: datetime) -> Merchant:
     return merchant
 
 
-def _make_people(merchant: Merchant) -> None:
+def _make_people(merchant: Merchant, random: Random) -> None:
     password = make_password(PASSWORD, salt=SALT)  # slow by design, so once for all three
     joined = merchant.created_at
-    owner = User.objects.create(email=OWNER, name="Olivia Owner", password=password, created_at=joined)
-    Membership.objects.create(merchant=merchant, user=owner, role=Membership.Role.OWNER, created_at=joined)
-    support = User.objects.create(
-        email=SUPPORT, name="Sam Support", password=password, is_staff=True, created_at=joined
+
+    def make(email: str, name: str, **fields: bool) -> User:
+        return User.objects.create(
+            id=new_id("usr", at=joined, randomness=random.randbytes(10)),
+            email=email,
+            name=name,
+            password=password,
+            created_at=joined,
+            **fields,
+        )
+
+    Membership.objects.create(
+        id=new_id("mem", at=joined, randomness=random.randbytes(10)),
+        merchant=merchant,
+        user=make(OWNER, "Olivia Owner"),
+        role=Membership.Role.OWNER,
+        created_at=joined,
     )
-    support.groups.add(support_group())
-    User.objects.create(
-        email=ADMIN, name="Ada Admin", password=password, is_staff=True, is_superuser=True, created_at=joined
-    )
+    make(SUPPORT, "Sam Support", is_staff=True).groups.add(support_group())
+    make(ADMIN, "Ada Admin", is_staff=True, is_superuser=True)

@@ -44,10 +44,15 @@ class ProviderFilter(DropdownFilter):
 
 class TransactionInline(Columns, TabularInline):
     model = Transaction
-    fields = ("kind", "status_label", "amount_text", "method", "failure_code", "review_reason", "created")
+    fields = ("link", "kind", "status_label", "amount_text", "method", "failure_code", "review_reason", "created")
     readonly_fields = fields
     ordering = ("pk",)
-    show_change_link = True
+    hide_title = True
+
+    @display(description=_("transaction"))
+    def link(self, txn: Transaction) -> SafeString:
+        url = reverse("admin:payments_transaction_change", args=[txn.pk])
+        return format_html('<a href="{}" class="text-link">…{}</a>', url, txn.pk[-6:])
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -102,7 +107,7 @@ class PaymentAdmin(ReadOnlyAdmin):
         (None, {"fields": (("reference", "status_label"), ("amount_text", "order_id"), "merchant", "description")}),
         (
             _("Payer"),
-            {"fields": (("customer_name", "customer"), ("customer_phone", "customer_location"))},
+            {"fields": (("customer_name", "customer_phone"), "customer_email", "customer_location", "customer")},
         ),
         (
             _("How it is paid"),

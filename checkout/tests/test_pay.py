@@ -98,6 +98,10 @@ class TestCard:
         assert re.search(rf'name="{field}"[^>]*aria-invalid="true"[^>]*aria-describedby="([a-z-]+)"', html)
         assert row.transactions.count() == 0
 
+    def test_every_mistake_is_named_at_once(self, submit, payment):
+        response = submit(payment(), card_number="4000056655665556", card_expiry="01 / 20", card_cvc="x")
+        assert set(response.context["form"].errors) == {"card_number", "card_expiry", "card_cvc"}
+
     @pytest.mark.parametrize("expiry", ["01 / 20", "12 / 40"])
     def test_number_and_code_are_never_sent_back(self, submit, payment, expiry):
         response = submit(payment(), card_number="4000056655665556", card_cvc="98765", card_expiry=expiry)

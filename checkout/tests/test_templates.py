@@ -47,5 +47,10 @@ def test_every_translated_text_of_a_template_is_in_the_catalog():
     with (FRENCH / "django.po").open("rb") as po:
         known = {m.id for m in read_po(po)}
     literal = re.compile(r"""{% translate (?:"([^"]+)"|'([^']+)') %}""")
-    used = {a or b for template in TEMPLATES if "admin" not in template.parts for a, b in literal.findall(template.read_text())}
+    used = {
+        a or b
+        for template in TEMPLATES
+        if "admin" not in template.parts
+        for a, b in literal.findall(template.read_text())
+    }
     assert used - known == set()
