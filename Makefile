@@ -8,7 +8,7 @@ EXAMPLE = ENV_FILE=.env.example SECRET_KEY=$(KEY)$(KEY) ENCRYPTION_KEYS=$(KEY) \
   DATABASE_URL=sqlite:///var/check.sqlite3 SILENCED_CHECKS=tillgate.W101
 DEMO := ENV_FILE=var/demo.env SITE_URL=http://localhost:$(PORT)
 
-.PHONY: run test bench lint format check browser install clean help
+.PHONY: run test bench lint format check browser messages install clean help
 .DEFAULT_GOAL := help
 
 help: ## Show the verbs
@@ -39,6 +39,9 @@ check: .venv/dev ## Migrations are complete, and .env.example passes the deploym
 
 format: .venv/dev ## Format the code
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+
+messages: .venv/base ## Compile the translations in locale/ after a change of a .po file
+	@$(BIN)/pybabel compile --directory locale --domain django --statistics
 
 install: .venv/base ## Install what the product needs
 
