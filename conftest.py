@@ -1,13 +1,13 @@
 """Fixtures that every test may use: a shop, a way to pay in it, and the worker."""
 
-import tests.environment  # noqa: F401 I001 before anything of Django
+import tests.environment  # noqa: F401 before anything of Django
 
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.core.cache import cache
-from django.test import Client
+from django.test.client import Client, ClientHandler
 
 from accounts.models import Merchant
 from accounts.services import create_merchant
@@ -25,10 +25,18 @@ def shop(db: None) -> Merchant:
     return create_merchant(name="Acme", status=Merchant.Status.ACTIVE, return_origins=["https://shop.example.com"])
 
 
+@pytest.fixture(scope="session")
+def _handler() -> ClientHandler:
+    """Middleware, loaded once: WhiteNoise looks through all static files each time."""
+    return ClientHandler(enforce_csrf_checks=False)
+
+
 @pytest.fixture
-def api() -> Client:
+def api(_handler: ClientHandler) -> Client:
     """A client of the public API; an unhandled error is its 500, as for anybody else."""
-    return Client(raise_request_exception=False)
+    client = Client(raise_request_exception=False)
+    client.handler = _handler
+    return client
 
 
 @pytest.fixture

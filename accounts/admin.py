@@ -18,7 +18,7 @@ from unfold.decorators import action
 from unfold.enums import ActionVariant
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm
 
-from accounts.forms import MerchantForm, UserAddForm
+from accounts.forms import UserAddForm
 from accounts.models import Customer, Membership, Merchant, User
 from accounts.services import approve_merchant, make_default, suspend_merchant
 from core.admin import BackOfficeAdmin, CreatedFilter, ReadOnlyAdmin
@@ -35,7 +35,7 @@ class MembershipInline(TabularInline):
 
 
 @admin.register(User)
-class UserAdmin(BaseUserAdmin, BackOfficeAdmin):
+class UserAdmin(BaseUserAdmin, BackOfficeAdmin):  # type: ignore[misc]
     """An account is deactivated, not deleted: the log of what its owner did hangs on it."""
 
     form = UserChangeForm
@@ -43,9 +43,9 @@ class UserAdmin(BaseUserAdmin, BackOfficeAdmin):
     change_password_form = AdminPasswordChangeForm
     list_display = ("email", "name", "is_active", "is_staff", "is_superuser", "last_login", "created")
     list_filter = ("is_active", "is_staff", "is_superuser", CreatedFilter)
-    search_by = {"usr_": "id__startswith", "@": "email", "": "name__istartswith"}
+    search_by = {"usr_": "id__startswith", "@": "email", "": "name__lower__startswith"}
     search_help_text = _("Email, id, or how the name starts")
-    ordering = ("email",)
+    ordering = ("email",)  # type: ignore[misc]
     filter_horizontal = ()
     fieldsets = (
         (None, {"fields": ("email", "name", "password")}),
@@ -82,10 +82,9 @@ def _asked_first(title: Any, text: Any) -> dict[str, Any]:
 class MerchantAdmin(BackOfficeAdmin):
     """A merchant is closed, not deleted. Its status and the default flag change through services."""
 
-    form = MerchantForm
     list_display = ("name", "id", "status_label", "mode", "country", "default_currency", "is_default", "created")
     list_filter = (("status", ChoicesCheckboxFilter), ("mode", ChoicesCheckboxFilter), CreatedFilter)
-    search_by = {"mer_": "id__startswith", "": "name__icontains"}
+    search_by = {"mer_": "id__startswith", "": "name__lower__contains"}
     search_help_text = _("Name or id")
     fieldsets = (
         (None, {"fields": ("name", "status_label", "mode", "is_default")}),
@@ -190,7 +189,7 @@ class MembershipAdmin(BackOfficeAdmin):
     list_display = ("user", "merchant", "role", "created")
     list_filter = (("role", ChoicesCheckboxFilter), ("merchant", AutocompleteSelectFilter))
     list_select_related = ("user", "merchant")
-    search_by = {"mem_": "id__startswith", "@": "user__email", "": "merchant__name__icontains"}
+    search_by = {"mem_": "id__startswith", "@": "user__email", "": "merchant__name__lower__contains"}
     search_help_text = _("Email of the user, or name of the merchant")
     autocomplete_fields = ("merchant", "user")
     readonly_fields = ("id", "created_at")
@@ -203,6 +202,6 @@ class CustomerAdmin(ReadOnlyAdmin):
     list_display = ("email", "name", "merchant", "phone", "location", "created")
     list_filter = (CreatedFilter, ("merchant", AutocompleteSelectFilter))
     list_select_related = ("merchant",)
-    search_by = {"cus_": "id__startswith", "@": "email", "": "name__istartswith"}
+    search_by = {"cus_": "id__startswith", "@": "email", "": "name__lower__startswith"}
     search_help_text = _("Email, id, or how the name starts")
     fields = ("id", "merchant", "email", "name", "phone", "location", "created_at")

@@ -5,7 +5,7 @@ from typing import Any
 
 from csp.constants import SELF, UNSAFE_EVAL, UNSAFE_INLINE
 from csp.decorators import csp_replace
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponseBase
 from django.templatetags.static import static
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
@@ -17,6 +17,8 @@ from payments.models import Payment, Transaction
 
 # Unfold draws with Alpine, which evaluates its attributes, and with inline styles. Scripts stay ours.
 POLICY = {"script-src": [SELF, UNSAFE_EVAL], "style-src": [SELF, UNSAFE_INLINE]}
+
+Handler = Callable[[HttpRequest], HttpResponseBase]
 
 COUNT_LIMIT = 1000  # what needs attention is counted no further
 LATEST = 10  # payments on the first page
@@ -60,11 +62,11 @@ SECTIONS: list[tuple[Any, list[tuple[str, str, Any]]]] = [
 ]
 
 
-def content_policy(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+def content_policy(get_response: Handler) -> Handler:
     """Middleware: what Unfold needs, under /admin/ and nowhere else. Stands after CSPMiddleware."""
     relaxed = csp_replace(POLICY)(get_response)
 
-    def middleware(request: HttpRequest) -> HttpResponse:
+    def middleware(request: HttpRequest) -> HttpResponseBase:
         answer = relaxed if request.path_info.startswith(reverse("admin:index")) else get_response
         return answer(request)
 

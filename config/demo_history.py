@@ -272,10 +272,10 @@ class History:
     def save(self) -> None:
         """One insert a table. `updated_at` is now by itself (auto_now) and is put back."""
         for rows in (self.customers, self.payments, self.transactions, self.charges, self.events):
-            stamps = [getattr(row, "updated_at", None) for row in rows]
             model: Any = type(rows[0])
+            stamps = [getattr(row, "updated_at", None) for row in rows]
             model.objects.bulk_create(rows)
             if stamps[0]:
                 for row, stamp in zip(rows, stamps, strict=True):
-                    row.updated_at = stamp
+                    row.updated_at = stamp  # type: ignore[attr-defined]
                 model.objects.bulk_update(rows, ["updated_at"])

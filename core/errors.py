@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from django.conf import settings
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
@@ -186,6 +186,8 @@ def as_api_error(exc: Exception) -> ApiError:
         return NotFound()
     if isinstance(exc, PermissionDenied):
         return NotPermitted()
+    if isinstance(exc, SuspiciousOperation):  # a thousand query parameters and the like
+        return ApiError()
     if isinstance(exc, (OperationalError, InterfaceError)):
         logger.warning("database busy", exc_info=exc)
         return Unavailable()

@@ -13,6 +13,7 @@ class IllegalTransition(ApiError):
     status, type, code = 409, "conflict", "illegal_transition"
     message = "The object cannot take that status now."
 
+
 Transitions = Mapping[str, Set[str]]
 
 

@@ -83,7 +83,7 @@ DIGIT_RUN = re.compile(rf"[0-9]+(?:{SEPARATOR}[0-9]+)*", re.ASCII)
 CARD_LIKE = re.compile(
     r"(?:2[2-7]|3[05689]|[456][0-9])[0-9]{14}|3[47][0-9]{13}|3[0689][0-9]{12}|[46][0-9]{18}", re.ASCII
 )
-MAX_CARD_DIGITS = 19
+MIN_CARD_DIGITS, MAX_CARD_DIGITS = 14, 19
 
 
 def read_card(*, number: str, expiry_month: int, expiry_year: int, cvv: str, today: date) -> CardSource:
@@ -115,14 +115,15 @@ def refuse_card_numbers(text: str, *, param: str) -> None:
 
 
 def _joined(groups: list[str]) -> Iterator[str]:
-    """Every stretch of neighbouring groups that is not too long: "4242 4242 4242 4242 12/30" holds a card."""
+    """Every stretch of neighbouring groups as long as a card number: "4242 4242 4242 4242 12/30" holds one."""
     for start in range(len(groups)):
         digits = ""
         for group in groups[start:]:
             digits += group
             if len(digits) > MAX_CARD_DIGITS:
                 break
-            yield digits
+            if len(digits) >= MIN_CARD_DIGITS:
+                yield digits
 
 
 def _passes_luhn(digits: str) -> bool:

@@ -16,7 +16,10 @@ from notifications.models import Event
 from payments.models import Payment, ProviderNotice, Transaction
 from sandbox.models import Charge
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.filterwarnings("ignore:This process .* is multi-threaded"),  # the child runs this thread alone
+]
 
 MOST_STATEMENTS = 300
 

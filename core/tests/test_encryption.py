@@ -17,7 +17,7 @@ def vault(db) -> Iterator[type[models.Model]]:
     """A table of two secrets."""
     with isolate_apps("core"):
 
-        class Vault(models.Model):
+        class Vault(models.Model):  # noqa: DJ008
             id = models.CharField(max_length=8, primary_key=True)
             secret = EncryptedTextField(null=True)
             other = EncryptedTextField(null=True)
@@ -112,7 +112,12 @@ class TestTampering:
             vault.objects.get()
         assert str(caught.value) == "vault.secret holds a value that was encrypted for vault.other."
 
-    @pytest.mark.parametrize("text", ["", "plain", "gAAAA", "gAAAAé", Fernet(FOREIGN).encrypt(b'["vault.secret","x"]').decode()])
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "", "plain", "gAAAA", "gAAAAé", Fernet(FOREIGN).encrypt(b'["vault.secret","x"]').decode(),
+        ],
+    )  # fmt: skip
     def test_anything_but_our_own_ciphertext_is_refused(self, vault, text):
         vault.objects.create(pk="1", secret=SECRET)
         store(text)

@@ -98,9 +98,12 @@ class TestCodes:
 class TestNotFound:
     @pytest.mark.parametrize(
         "path",
-        ["/api", "/api/", "/api/v1", "/api/v1/", "/api/v2/payments", "/api/v1/payment", UNKNOWN, f"{UNKNOWN}/", "/api/x"]
-        + [f"{UNKNOWN}//", "/api//v1/payments", f"{PAYMENTS}//", f"{PAYMENTS}/../payments", "/api/v1/%F0%9F%98%80", "/api/%2e"],
-    )
+        [
+            "/api", "/api/", "/api/v1", "/api/v1/", "/api/v2/payments", "/api/v1/payment", UNKNOWN, f"{UNKNOWN}/",
+            "/api/x", f"{UNKNOWN}//", "/api//v1/payments", f"{PAYMENTS}//", f"{PAYMENTS}/../payments",
+            "/api/v1/%F0%9F%98%80", "/api/%2e",
+        ],
+    )  # fmt: skip
     def test_is_json_under_api(self, api, db, path):
         response = api.get(path)
         assert response.status_code == 404
@@ -138,13 +141,23 @@ class TestMethodNotAllowed:
 
 
 class TestNotAcceptable:
-    @pytest.mark.parametrize("accept", ["text/html", "application/xml", "text/plain", "image/png", "application/x", "x"])
+    @pytest.mark.parametrize(
+        "accept",
+        [
+            "text/html", "application/xml", "text/plain", "image/png", "application/x", "x",
+        ],
+    )  # fmt: skip
     def test_is_answered_as_json_all_the_same(self, api, pay, accept):
         for response in (api.get(UNKNOWN, headers={"Accept": accept}), pay(headers={"Accept": accept})):
             assert response.status_code == 406
             assert response.json()["error"]["code"] == "not_acceptable"
 
-    @pytest.mark.parametrize("accept", ["application/json", "*/*", "application/*", "text/html, */*;q=0.1", "application/json; charset=utf-8"])
+    @pytest.mark.parametrize(
+        "accept",
+        [
+            "application/json", "*/*", "application/*", "text/html, */*;q=0.1", "application/json; charset=utf-8",
+        ],
+    )  # fmt: skip
     def test_does_not_concern_who_takes_json(self, pay, accept):
         assert pay(headers={"Accept": accept}).status_code == 201
 
@@ -186,7 +199,13 @@ class TestServerError:
 
 
 class TestUnavailable:
-    @pytest.mark.parametrize("error", [OperationalError(1213, "Deadlock found"), OperationalError("database is locked"), InterfaceError("closed")], ids=repr)  # fmt: skip
+    @pytest.mark.parametrize(
+        "error",
+        [
+            OperationalError(1213, "Deadlock found"), OperationalError("database is locked"),
+            InterfaceError("closed"),
+        ], ids=repr,
+    )  # fmt: skip
     def test_is_a_database_that_is_busy(self, pay, broken, error):
         broken(error)
         response = pay()
@@ -196,7 +215,9 @@ class TestUnavailable:
 
     def test_leaves_the_key_free(self, pay, monkeypatch, shop):
         with monkeypatch.context() as patch:
-            patch.setattr("payments.views.services.create_payment", lambda **fields: (_ for _ in ()).throw(OperationalError))
+            patch.setattr(
+                "payments.views.services.create_payment", lambda **fields: (_ for _ in ()).throw(OperationalError)
+            )
             assert pay(headers={"Idempotency-Key": "k"}).status_code == 503
         response = pay(headers={"Idempotency-Key": "k"})
         assert response.status_code == 201

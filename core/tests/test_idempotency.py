@@ -17,7 +17,10 @@ from core.idempotency import (
 )
 from core.money import Money
 
-BAD_KEYS = ["", " ", "a b", "key ", " key", "\tkey", "key\n", "key\r\nSet-Cookie: a=b", "é", "\xff", "😀", "\x00", "\x7f", "a" * 256]
+BAD_KEYS = [
+    "", " ", "a b", "key ", " key", "\tkey", "key\n", "key\r\nSet-Cookie: a=b", "é", "\xff", "😀", "\x00", "\x7f",
+    "a" * 256,
+]  # fmt: skip
 
 
 class TestReadKey:

@@ -80,7 +80,12 @@ class TestSlash:
         assert one.status_code == other.status_code == 200
         assert one.content == other.content
 
-    @pytest.mark.parametrize("path", ["/api/v1/health/", "/api/v1/health/ready/", "/api/schema/", "/api/docs/", "/api/errors/"])
+    @pytest.mark.parametrize(
+        "path",
+        [
+            "/api/v1/health/", "/api/v1/health/ready/", "/api/schema/", "/api/docs/", "/api/errors/",
+        ],
+    )  # fmt: skip
     def test_makes_no_difference_to_any_path_of_the_api(self, api, db, path):
         assert api.get(path).status_code == api.get(path[:-1]).status_code == 200
 

@@ -28,7 +28,25 @@ CPU_SECONDS = 0.1
 
 class TestCurrencies:
     def test_have_the_exponents_of_iso_4217(self):
-        zero = ["BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND", "VUV", "XAF", "XOF", "XPF"]
+        zero = [
+            "BIF",
+            "CLP",
+            "DJF",
+            "GNF",
+            "ISK",
+            "JPY",
+            "KMF",
+            "KRW",
+            "PYG",
+            "RWF",
+            "UGX",
+            "UYI",
+            "VND",
+            "VUV",
+            "XAF",
+            "XOF",
+            "XPF",
+        ]
         three = ["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"]
         four = ["CLF", "UYW"]
         assert [code for code in zero if EXPONENTS[code] != 0] == []
@@ -45,9 +63,11 @@ class TestCurrencies:
 
     @pytest.mark.parametrize(
         "code",
-        ["usd", "Usd", "u\u017fd", "U\u017fD", "\u0131qd", "\uff35\uff33\uff24", "USD ", " USD", "US", "USDD", "840"]
-        + ["", "U\u200bSD", "ABC", None, True, 840, ["USD"], {"code": "USD"}, b"USD"],
-    )
+        [
+            "usd", "Usd", "u\u017fd", "U\u017fD", "\u0131qd", "\uff35\uff33\uff24", "USD ", " USD", "US", "USDD",
+            "840", "", "U\u200bSD", "ABC", None, True, 840, ["USD"], {"code": "USD"}, b"USD",
+        ],
+    )  # fmt: skip
     def test_that_only_look_like_a_code_are_refused(self, code):
         with pytest.raises(CurrencyInvalid):
             read_currency(code)
@@ -91,14 +111,16 @@ class TestParse:
 
     @pytest.mark.parametrize(
         "sent",
-        [-1, -50, "-50", "-0", Decimal("-0.01"), Decimal("-0.0"), "+5", " 5", "5 ", "5\n", "\t5", "5.", ".5", ".", ""]
-        + ["1_000", "1,000", "1,5", "1 000", "1'000", "5e2", "5E2", "1e300000", "0x10", "0b1", "1/2", "5%", "$5"]
-        + ["50.00 USD", "NaN", "nan", "Infinity", "inf", "-inf", "True", "null", "five", "\u0665", "\u0665\u0660"]
-        + ["\uff15\uff10", "\u00b2", "\u2166", "5\u200b", "\u200f5", "\ufeff5", "5.0.0", "5..0", "5;", "5\x00"]
-        + ["1" * 65, "1." + "0" * 65, True, False, None, [], [50], {}, {"amount": 50}, 50.0, float("nan"), b"50"]
-        + [float("inf"), Decimal("NaN"), Decimal("sNaN"), Decimal("Infinity"), Decimal("5E+1"), Decimal("1E+300000")]
-        + [Decimal("1E-300000"), 10**64, -(10**64), object()],
-    )
+        [
+            -1, -50, "-50", "-0", Decimal("-0.01"), Decimal("-0.0"), "+5", " 5", "5 ", "5\n", "\t5", "5.", ".5", ".",
+            "", "1_000", "1,000", "1,5", "1 000", "1'000", "5e2", "5E2", "1e300000", "0x10", "0b1", "1/2", "5%", "$5",
+            "50.00 USD", "NaN", "nan", "Infinity", "inf", "-inf", "True", "null", "five", "\u0665", "\u0665\u0660",
+            "\uff15\uff10", "\u00b2", "\u2166", "5\u200b", "\u200f5", "\ufeff5", "5.0.0", "5..0", "5;", "5\x00",
+            "1" * 65, "1." + "0" * 65, True, False, None, [], [50], {}, {"amount": 50}, 50.0, float("nan"), b"50",
+            float("inf"), Decimal("NaN"), Decimal("sNaN"), Decimal("Infinity"), Decimal("5E+1"), Decimal("1E+300000"),
+            Decimal("1E-300000"), 10**64, -(10**64), object(),
+        ],
+    )  # fmt: skip
     def test_refuses_what_is_not_plain_digits(self, sent):
         with pytest.raises(AmountInvalid) as caught:
             Money.parse(sent, "USD")
@@ -106,23 +128,32 @@ class TestParse:
 
     @pytest.mark.parametrize(
         ("sent", "currency"),
-        [("10.5", "JPY"), ("10.0", "JPY"), (Decimal("5000.00"), "JPY"), ("0.001", "USD"), ("50.000", "USD")]
-        + [("1.2345", "KWD"), ("1.00001", "CLF"), ("0.005", "MGA"), ("1." + "0" * 63 + "1", "USD")],
-    )
+        [
+            ("10.5", "JPY"), ("10.0", "JPY"), (Decimal("5000.00"), "JPY"), ("0.001", "USD"), ("50.000", "USD"),
+            ("1.2345", "KWD"), ("1.00001", "CLF"), ("0.005", "MGA"), ("1." + "0" * 63 + "1", "USD"),
+        ],
+    )  # fmt: skip
     def test_refuses_more_decimals_than_the_currency_has(self, sent, currency):
         with pytest.raises(AmountTooPrecise):
             Money.parse(sent, currency)
 
     @pytest.mark.parametrize(
         ("sent", "currency"),
-        [("1000000000000", "USD"), ("999999999999.991", "KWD"), ("1000000000000", "JPY"), ("9" * 64, "USD")]
-        + [(10**12, "USD"), (Decimal("1000000000000.00"), "USD"), ("999999999999.9901", "CLF")],
-    )
+        [
+            ("1000000000000", "USD"), ("999999999999.991", "KWD"), ("1000000000000", "JPY"), ("9" * 64, "USD"),
+            (10**12, "USD"), (Decimal("1000000000000.00"), "USD"), ("999999999999.9901", "CLF"),
+        ],
+    )  # fmt: skip
     def test_refuses_more_than_the_largest(self, sent, currency):
         with pytest.raises(AmountTooLarge):
             Money.parse(sent, currency)
 
-    @pytest.mark.parametrize("token", ["1e300000", "1e999999999", "1E+999999999", "1e-999999999", "9" * 64, "9" * 60000])
+    @pytest.mark.parametrize(
+        "token",
+        [
+            "1e300000", "1e999999999", "1E+999999999", "1e-999999999", "9" * 64, "9" * 60000,
+        ],
+    )  # fmt: skip
     def test_of_a_bomb_costs_no_time(self, token):
         started = time.process_time()
         with pytest.raises(ApiError):

@@ -1,5 +1,6 @@
 import json
 import time
+from contextlib import suppress
 from decimal import Decimal
 
 import pytest
@@ -63,40 +64,56 @@ NOT_JSON = [
     b"", b" ", b"\n", b"null", b"true", b"false", b"0", b"1.5", b'""', b'"text"', b"[]", b"[{}]", b'[["a",1]]',
     # unfinished
     b"{", b"}", b"[", b"]", b'{"', b'{"a', b'{"a"', b'{"a":', b'{"a":1', b'{"a":1,', b'{"a":[', b'{"a":[1', b'{"a":[1,',
-    b'{"a":"', b'{"a":"\\', b'{"a":"\\u', b'{"a":"\\u00', b'{"a":t', b'{"a":tru}', b'{"a":nul}', b'{"a":fals}', b'{"a":-',
+    b'{"a":"', b'{"a":"\\', b'{"a":"\\u', b'{"a":"\\u00', b'{"a":t', b'{"a":tru}', b'{"a":nul}', b'{"a":fals}',
+    b'{"a":-',
     # more than one
-    b"{}{}", b"{} {}", b"{}[]", b"{},", b"{}x", b"{}null", b'{"a":1}}', b"{};", b"{}\x00", b"{}\xff", b"{}/**/", b"{}//x",
+    b"{}{}", b"{} {}", b"{}[]", b"{},", b"{}x", b"{}null", b'{"a":1}}', b"{};", b"{}\x00", b"{}\xff", b"{}/**/",
+    b"{}//x",
     # commas, colons, brackets
     b'{,}', b'{"a":1,}', b'{,"a":1}', b'{"a":1,,"b":2}', b'{"a":1 "b":2}', b'{"a" 1}', b'{"a"::1}', b'{"a":}', b'{:1}',
-    b'{"a":[1,]}', b'{"a":[,1]}', b'{"a":[1,,2]}', b'{"a":[1 2]}', b'{"a":[1}', b'{"a":{]}', b'{"a":(1)}', b'{"a"=1}', b'{"a":1;}',
+    b'{"a":[1,]}', b'{"a":[,1]}', b'{"a":[1,,2]}', b'{"a":[1 2]}', b'{"a":[1}', b'{"a":{]}', b'{"a":(1)}', b'{"a"=1}',
+    b'{"a":1;}',
     # names
     b"{a:1}", b"{'a':1}", b"{1:1}", b"{null:1}", b"{true:1}", b"{[]:1}", b'{"a"b:1}', b'{"a\n":1}', b"{`a`:1}",
     # numbers
-    b'{"a":+1}', b'{"a":01}', b'{"a":-01}', b'{"a":.5}', b'{"a":5.}', b'{"a":-.5}', b'{"a":1e}', b'{"a":1e+}', b'{"a":1.e1}',
-    b'{"a":0x10}', b'{"a":0b1}', b'{"a":0o7}', b'{"a":1_000}', b'{"a":1,000}', b'{"a":1 000}', b'{"a":--1}', b'{"a":1.2.3}', b'{"a":1/2}',
-    b'{"a":NaN}', b'{"a":-NaN}', b'{"a":nan}', b'{"a":Infinity}', b'{"a":-Infinity}', b'{"a":+Infinity}', b'{"a":inf}', b'{"a":1n}',
-    '{"a":٥}'.encode(), '{"a":５}'.encode(), '{"a":1٥}'.encode(), '{"a":1.٥}'.encode(), '{"a":−1}'.encode(), '{"a":½}'.encode(),
-    b'{"a":' + b"9" * 65 + b"}", b'{"a":0.' + b"0" * 63 + b"}", b'{"a":1e' + b"9" * 63 + b"}", b'{"a":-' + b"1" * 5000 + b"}",
+    b'{"a":+1}', b'{"a":01}', b'{"a":-01}', b'{"a":.5}', b'{"a":5.}', b'{"a":-.5}', b'{"a":1e}', b'{"a":1e+}',
+    b'{"a":1.e1}',
+    b'{"a":0x10}', b'{"a":0b1}', b'{"a":0o7}', b'{"a":1_000}', b'{"a":1,000}', b'{"a":1 000}', b'{"a":--1}',
+    b'{"a":1.2.3}', b'{"a":1/2}',
+    b'{"a":NaN}', b'{"a":-NaN}', b'{"a":nan}', b'{"a":Infinity}', b'{"a":-Infinity}', b'{"a":+Infinity}',
+    b'{"a":inf}', b'{"a":1n}',
+    '{"a":٥}'.encode(), '{"a":５}'.encode(), '{"a":1٥}'.encode(), '{"a":1.٥}'.encode(), '{"a":−1}'.encode(),
+    '{"a":½}'.encode(),
+    b'{"a":' + b"9" * 65 + b"}", b'{"a":0.' + b"0" * 63 + b"}", b'{"a":1e' + b"9" * 63 + b"}",
+    b'{"a":-' + b"1" * 5000 + b"}",
     # words
     b'{"a":True}', b'{"a":None}', b'{"a":TRUE}', b'{"a":undefined}', b'{"a":nullnull}', b'{"a":truefalse}', b'{"a":a}',
     # texts
-    b"{'a':'b'}", b'{"a":\'b\'}', b'{"a":"b}', b'{"a":b"}', b'{"a":"\n"}', b'{"a":"\t"}', b'{"a":"\x1f"}', b'{"a":"\x00"}',
-    b'{"a":"\\x41"}', b'{"a":"\\u004"}', b'{"a":"\\u{41}"}', b'{"a":"\\uGGGG"}', b'{"a":"\\U00000041"}', b'{"a":"\\a"}', b'{"a":"\\0"}', b'{"a":"\\\'"}',
+    b"{'a':'b'}", b'{"a":\'b\'}', b'{"a":"b}', b'{"a":b"}', b'{"a":"\n"}', b'{"a":"\t"}', b'{"a":"\x1f"}',
+    b'{"a":"\x00"}',
+    b'{"a":"\\x41"}', b'{"a":"\\u004"}', b'{"a":"\\u{41}"}', b'{"a":"\\uGGGG"}', b'{"a":"\\U00000041"}',
+    b'{"a":"\\a"}', b'{"a":"\\0"}', b'{"a":"\\\'"}',
     b'{"a":"x" "y"}', b'{"a":"x"+"y"}', b'{"a":"""x"""}',
     # what no database can keep
     b'{"a":"\\u0000"}', b'{"\\u0000":1}', b'{"a":"x\\u0000y"}', b'{"a":["\\u0000"]}', b'{"a":{"b":{"\\u0000":1}}}',
-    b'{"a":"\\ud800"}', b'{"a":"\\udfff"}', b'{"a":"\\ude00\\ud83d"}', b'{"\\ud800":1}', b'{"a":"\\ud83dx"}', b'{"a":[[["\\udc00"]]]}',
+    b'{"a":"\\ud800"}', b'{"a":"\\udfff"}', b'{"a":"\\ude00\\ud83d"}', b'{"\\ud800":1}', b'{"a":"\\ud83dx"}',
+    b'{"a":[[["\\udc00"]]]}',
     # encodings
-    b"\xef\xbb\xbf{}", b'\xef\xbb\xbf{"a":1}', "{}".encode("utf-16"), '{"a":1}'.encode("utf-16-le"), '{"a":1}'.encode("utf-16-be"),
-    "{}".encode("utf-32"), b'{"a":"\xe9"}', b'{"a":"\xff"}', b'{"a":"\xc0\xaf"}', b'{"a":"\xc1\x81"}', b'{"a":"\xe0\x80\xaf"}',
-    b'{"a":"\xed\xa0\x80"}', b'{"a":"\xed\xbf\xbf"}', b'{"a":"\xf4\x90\x80\x80"}', b'{"a":"\xf8\x88\x80\x80\x80"}', b'{"a":"\xe2\x82"}',
+    b"\xef\xbb\xbf{}", b'\xef\xbb\xbf{"a":1}', "{}".encode("utf-16"), '{"a":1}'.encode("utf-16-le"),
+    '{"a":1}'.encode("utf-16-be"),
+    "{}".encode("utf-32"), b'{"a":"\xe9"}', b'{"a":"\xff"}', b'{"a":"\xc0\xaf"}', b'{"a":"\xc1\x81"}',
+    b'{"a":"\xe0\x80\xaf"}',
+    b'{"a":"\xed\xa0\x80"}', b'{"a":"\xed\xbf\xbf"}', b'{"a":"\xf4\x90\x80\x80"}', b'{"a":"\xf8\x88\x80\x80\x80"}',
+    b'{"a":"\xe2\x82"}',
     b'{"a":"\x80"}', b"\xff\xfe", b"\x1f\x8b\x08\x00\x00", b"\x80\x04}\x94.", b"+ADw-",
     # white space that JSON does not know
     '\u00a0{}'.encode(), b"\x0b{}", b"\x0c{}", '{}\u2028'.encode(), '{"a":\u200b1}'.encode(), b'{"a"\x00:1}', b"\x00{}",
     # other languages
-    b"a=1&b=2", b"<a/>", b"<?xml version='1.0'?><a/>", b"a: 1", b"---\na: 1", b"[a]\nb=1", b"{/*x*/}", b"//x\n{}", b"#x\n{}", b"callback({})", b")]}',\n{}",
+    b"a=1&b=2", b"<a/>", b"<?xml version='1.0'?><a/>", b"a: 1", b"---\na: 1", b"[a]\nb=1", b"{/*x*/}", b"//x\n{}",
+    b"#x\n{}", b"callback({})", b")]}',\n{}",
     # deep
-    nested(MAX_DEPTH + 1), b'{"a":' + nested(MAX_DEPTH, b"[", b"]") + b"}", nested(1000), nested(8000), b"[" * 60_000, b'{"a":' + b"[" * 60_000,
+    nested(MAX_DEPTH + 1), b'{"a":' + nested(MAX_DEPTH, b"[", b"]") + b"}", nested(1000), nested(8000), b"[" * 60_000,
+    b'{"a":' + b"[" * 60_000,
 ]  # fmt: skip
 
 
@@ -149,10 +166,8 @@ class TestRefuses:
     )
     def test_or_reads_within_bounded_time(self, raw):
         started = time.process_time()
-        try:
+        with suppress(ApiError):
             parse_object(raw)
-        except ApiError:
-            pass
         assert time.process_time() - started < CPU_SECONDS
 
 
@@ -166,7 +181,10 @@ class TestAnything:
 
     @given(
         st.recursive(
-            st.none() | st.booleans() | st.integers(-(10**60), 10**60) | st.text(st.characters(codec="utf-8"), max_size=9),
+            st.none()
+            | st.booleans()
+            | st.integers(-(10**60), 10**60)
+            | st.text(st.characters(codec="utf-8"), max_size=9),
             lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
             max_leaves=12,
         )

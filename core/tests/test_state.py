@@ -22,8 +22,11 @@ class TestMoveTo:
 
     @pytest.mark.parametrize(
         ("old", "new"),
-        [("shut", "broken"), ("open", "open"), ("broken", "open"), ("broken", "broken"), ("open", "ajar"), ("ajar", "open")],
-    )
+        [
+            ("shut", "broken"), ("open", "open"), ("broken", "open"), ("broken", "broken"), ("open", "ajar"),
+            ("ajar", "open"),
+        ],
+    )  # fmt: skip
     def test_refuses_what_is_not_in_the_table(self, old, new):
         door = Door(old)
         assert not can_move(door, new)

@@ -16,9 +16,14 @@ def postgresql(sqlstate: str) -> OperationalError:
     return error
 
 
-DEADLOCKS = [OperationalError(1213, "Deadlock found"), OperationalError(1205, "Lock wait timeout"), OperationalError(1020, "Record has changed")]  # fmt: skip
-DEADLOCKS += [postgresql("40001"), postgresql("40P01"), postgresql("55P03")]
-OTHERS = [OperationalError("database is locked"), OperationalError(), OperationalError(2006, "gone away"), postgresql("57014")]  # fmt: skip
+DEADLOCKS = [
+    OperationalError(1213, "Deadlock found"), OperationalError(1205, "Lock wait timeout"),
+    OperationalError(1020, "Record has changed"), postgresql("40001"), postgresql("40P01"), postgresql("55P03"),
+]  # fmt: skip
+OTHERS = [
+    OperationalError("database is locked"), OperationalError(), OperationalError(2006, "gone away"),
+    postgresql("57014"),
+]  # fmt: skip
 
 
 @pytest.fixture(autouse=True)

@@ -31,14 +31,15 @@ EVERYTHING = {
     "idempotency_key": "order-1042-a",
     **CARD,
 }
-PUBLIC = (
-    "id reference merchant_id order_id status amount currency customer_name customer_email description payment_method "
-    "card failure next_action checkout_url expires_at created_at updated_at"
-).split()
-MERCHANTS_OWN = (
-    "customer_id customer_phone customer_location metadata provider capture_method return_url cancellation_reason "
-    "amount_captured amount_refunded amount_refund_pending amount_disputed"
-).split()
+PUBLIC = [
+    "id", "reference", "merchant_id", "order_id", "status", "amount", "currency", "customer_name", "customer_email",
+    "description", "payment_method", "card", "failure", "next_action", "checkout_url", "expires_at", "created_at",
+    "updated_at",
+]  # fmt: skip
+MERCHANTS_OWN = [
+    "customer_id", "customer_phone", "customer_location", "metadata", "provider", "capture_method", "return_url",
+    "cancellation_reason", "amount_captured", "amount_refunded", "amount_refund_pending", "amount_disputed",
+]  # fmt: skip
 
 
 def moment(text: str) -> datetime:
@@ -240,7 +241,10 @@ class TestMerchant:
     def test_must_be_named_when_there_is_no_default(self, api, db):
         response = api.post(PATH, S1, content_type=JSON)
         assert response.status_code == 400
-        assert (response.json()["error"]["code"], response.json()["error"]["param"]) == ("merchant_missing", "merchant_id")
+        assert (response.json()["error"]["code"], response.json()["error"]["param"]) == (
+            "merchant_missing",
+            "merchant_id",
+        )
         assert not Payment.objects.exists()
 
     @pytest.mark.parametrize("status", ["onboarding", "suspended", "closed"])
@@ -270,13 +274,20 @@ class TestCustomer:
     def test_is_made_of_the_first_payment(self, pay, shop):
         pay(customer_phone="+1", customer_location="Here")
         customer = Customer.objects.get()
-        assert (customer.email, customer.name, customer.phone, customer.location) == ("john@example.com", "John Doe", "+1", "Here")
+        assert (customer.email, customer.name, customer.phone, customer.location) == (
+            "john@example.com",
+            "John Doe",
+            "+1",
+            "Here",
+        )
         assert customer.merchant == shop
 
     def test_is_never_changed_by_a_payment(self, pay):
         pay()
         before = Customer.objects.values().get()
-        response = pay(customer_name="Mallory", customer_email="JOHN@example.com", customer_phone="+666", customer_location="There")
+        response = pay(
+            customer_name="Mallory", customer_email="JOHN@example.com", customer_phone="+666", customer_location="There"
+        )
         assert response.status_code == 201
         assert Customer.objects.values().get() == before
         payment = Payment.objects.get(pk=response.json()["payment"]["id"])

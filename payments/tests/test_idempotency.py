@@ -118,7 +118,12 @@ class TestKey:
         assert response.json()["error"]["code"] == "idempotency_key_conflict"
         assert not Payment.objects.exists()
 
-    @pytest.mark.parametrize("value", ["", " ", "a b", "a ", " a", "é", "\xff", "a\tb", "a\r\nSet-Cookie: x=y", "\x00", "\x7f", "a" * 256])
+    @pytest.mark.parametrize(
+        "value",
+        [
+            "", " ", "a b", "a ", " a", "é", "\xff", "a\tb", "a\r\nSet-Cookie: x=y", "\x00", "\x7f", "a" * 256,
+        ],
+    )  # fmt: skip
     @pytest.mark.parametrize("place", ["header", "body"])
     def test_is_visible_ascii(self, pay, value, place):
         response = pay(headers=key(value)) if place == "header" else pay(idempotency_key=value)
@@ -161,7 +166,12 @@ class TestKey:
 
 
 class TestRefusal:
-    @pytest.mark.parametrize("fault", [{"amount": -1}, {"customer_name": None}, {"currency": "usd"}, {"x": 1}, {"merchant_id": "x"}])
+    @pytest.mark.parametrize(
+        "fault",
+        [
+            {"amount": -1}, {"customer_name": None}, {"currency": "usd"}, {"x": 1}, {"merchant_id": "x"},
+        ],
+    )  # fmt: skip
     def test_uses_up_no_key(self, pay, fault):
         assert pay(headers=key("a"), **fault).status_code == 400
         response = pay(headers=key("a"))

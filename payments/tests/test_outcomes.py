@@ -55,7 +55,8 @@ def decide(payment: Payment, *, approve: bool) -> None:
 
 
 def told(payment: Payment) -> list[str]:
-    return [event.type.removeprefix("payment.") for event in Event.objects.filter(object_id=payment.pk).order_by("id")]
+    events = Event.objects.filter(object_id=payment.pk).order_by("sequence")
+    return [event.type.removeprefix("payment.") for event in events]
 
 
 def result_of(txn: Transaction, status: str = "succeeded", **changes) -> Result:

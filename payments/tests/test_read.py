@@ -63,7 +63,17 @@ class TestUnknown:
 
     def test_is_the_id_in_any_other_form(self, api, payment):
         pk = payment["id"]
-        for name in (pk.upper(), pk.title(), pk[:-1], f"{pk}0", f"%20{pk}", f"{pk}%20", f"{pk}%0A", f"{pk}.json", f"{pk};x"):
+        for name in (
+            pk.upper(),
+            pk.title(),
+            pk[:-1],
+            f"{pk}0",
+            f"%20{pk}",
+            f"{pk}%20",
+            f"{pk}%0A",
+            f"{pk}.json",
+            f"{pk};x",
+        ):
             assert api.get(f"{PATH}/{name}").status_code == 404
 
     def test_looks_the_same_as_any_other(self, api, db):

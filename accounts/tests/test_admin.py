@@ -1,0 +1,245 @@
+"""People and merchants in the back office."""
+
+import re
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Group
+from django.urls import reverse
+
+from accounts.models import Customer, Membership, Merchant, User
+from accounts.services import create_merchant, support_group
+
+pytestmark = pytest.mark.django_db
+
+PASSWORD = "a long enough one 9"
+USERS, MERCHANTS = "/admin/accounts/user/", "/admin/accounts/merchant/"
+
+
+@pytest.fixture(autouse=True)
+def _quick_hashes(settings):
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture
+def admin():
+    return User.objects.create_superuser("admin@example.com", PASSWORD)
+
+
+@pytest.fixture
+def support():
+    user = User.objects.create_user("support@example.com", PASSWORD, is_staff=True)
+    user.groups.add(support_group())
+    return user
+
+
+@pytest.fixture
+def office(client, admin):
+    client.force_login(admin)
+    return client
+
+
+@pytest.fixture
+def desk(client, support):
+    client.force_login(support)
+    return client
+
+
+def do(client, merchant, action):
+    """Confirms the dialog of an action on the merchant's page."""
+    return client.post(f"{MERCHANTS}{merchant.pk}/{action}/", {"_form_submitted": "True"})
+
+
+def status_of(merchant):
+    return Merchant.objects.get(pk=merchant.pk).status
+
+
+class TestLogIn:
+    @pytest.mark.parametrize("email", ["admin@example.com", " Admin@Example.COM"])
+    def test_is_by_email_however_it_is_typed(self, client, admin, email):
+        response = client.post("/admin/login/", {"username": email, "password": PASSWORD})
+        assert response["Location"] == "/admin/"
+        assert client.get("/admin/").status_code == 200
+
+    def test_asks_for_an_email(self, client):
+        page = client.get("/admin/login/").content.decode()
+        assert re.search(r'<input type="email" name="username"', page)
+
+    def test_is_for_staff_only(self, client):
+        User.objects.create_user("owner@example.com", PASSWORD)
+        response = client.post("/admin/login/", {"username": "owner@example.com", "password": PASSWORD})
+        assert response.status_code == 200
+        assert client.get("/admin/")["Location"].startswith("/admin/login/")
+
+    def test_of_a_deactivated_account_fails(self, client, admin):
+        User.objects.update(is_active=False)
+        client.post("/admin/login/", {"username": admin.email, "password": PASSWORD})
+        assert client.get("/admin/").status_code == 302
+
+    def test_leads_from_the_path_without_slash(self, client):
+        assert client.get("/admin")["Location"] == "/admin/"
+
+
+class TestUsers:
+    def test_are_added_with_an_email_in_one_spelling(self, office):
+        fields = {"email": "New@Example.com", "name": "New", "password1": PASSWORD, "password2": PASSWORD}
+        response = office.post(f"{USERS}add/", {**fields, "usable_password": "true"})
+        assert response.status_code == 302
+        assert User.objects.get(email="new@example.com").check_password(PASSWORD)
+
+    def test_that_exist_are_not_added_again(self, office, admin):
+        fields = {"email": "ADMIN@example.com", "password1": PASSWORD, "password2": PASSWORD}
+        response = office.post(f"{USERS}add/", {**fields, "usable_password": "true"})
+        assert response.status_code == 200
+        assert User.objects.count() == 1
+
+    def test_get_a_new_password(self, office, support):
+        response = office.post(
+            f"{USERS}{support.pk}/password/", {"password1": "quite another 1", "password2": "quite another 1"}
+        )
+        assert response.status_code == 302
+        support.refresh_from_db()
+        assert support.check_password("quite another 1")
+
+    def test_are_never_deleted(self, office, support):
+        assert office.post(f"{USERS}{support.pk}/delete/", {"post": "yes"}).status_code == 403
+
+    def test_show_no_hash_to_support(self, desk, admin):
+        page = desk.get(f"{USERS}{admin.pk}/change/").content.decode()
+        assert admin.email in page
+        assert admin.password not in page
+        assert admin.password.split("$")[-1] not in page
+
+    def test_get_no_power_from_staff_without_it(self, client, support):
+        """Who may change users may still not make superusers."""
+        support.user_permissions.set(Group.objects.get().permissions.none())
+        support.user_permissions.add(*_permissions("change_user", "view_user"))
+        client.force_login(support)
+        path = f"{USERS}{support.pk}/change/"
+        formset = {f"memberships-{name}": 0 for name in ("TOTAL_FORMS", "INITIAL_FORMS")}
+        fields = {"email": support.email, "name": "Sam", "is_active": "on", "is_superuser": "on", "is_staff": "on"}
+        assert client.post(path, {**fields, **formset}).status_code == 302
+        support.refresh_from_db()
+        assert (support.name, support.is_superuser) == ("Sam", False)
+
+
+class TestSupport:
+    def test_sees_everything_and_changes_merchants_only(self, support):
+        changes = {name for name in support.get_all_permissions() if ".view_" not in name}
+        assert changes == {"accounts.change_merchant"}
+
+    def test_group_is_made_once(self):
+        assert support_group() == support_group()
+
+    def test_cannot_touch_users_or_groups(self, desk, admin):
+        assert desk.get(f"{USERS}add/").status_code == 403
+        assert desk.post(f"{USERS}{admin.pk}/change/", {"email": "x@example.com"}).status_code == 403
+        assert desk.post(f"{USERS}{admin.pk}/password/", {}).status_code == 403
+        assert desk.get("/admin/auth/group/add/").status_code == 403
+        assert desk.get(f"{MERCHANTS}add/").status_code == 403
+
+
+class TestMerchants:
+    def test_are_approved_by_support(self, desk, shop):
+        new = create_merchant(name="New")
+        response = do(desk, new, "approve_this")
+        assert response["HX-Redirect"] == f"{MERCHANTS}{new.pk}/change/"
+        assert status_of(new) == "active"
+        assert LogEntry.objects.get().object_id == new.pk
+
+    def test_are_suspended_and_approved_again(self, desk, shop):
+        do(desk, shop, "suspend_this")
+        assert status_of(shop) == "suspended"
+        do(desk, shop, "approve_this")
+        assert status_of(shop) == "active"
+
+    def test_become_the_default_one(self, desk, shop):
+        other = create_merchant(name="Other", status="active")
+        do(desk, other, "make_this_default")
+        assert Merchant.objects.get(is_default=True) == other
+
+    def test_that_take_no_payments_do_not_become_the_default_one(self, desk, shop):
+        other = create_merchant(name="Other")
+        assert do(desk, other, "make_this_default").status_code == 403
+        assert Merchant.objects.get(is_default=True) == shop
+
+    @pytest.mark.parametrize("action", ["approve_this", "suspend_this", "make_this_default"])
+    def test_change_on_confirmation_and_never_by_a_link(self, desk, shop, action):
+        suspended = create_merchant(name="Other", status="suspended" if action == "approve_this" else "active")
+        before = Merchant.objects.filter(pk=suspended.pk).values().get()
+        assert "_form_submitted" in desk.get(f"{MERCHANTS}{suspended.pk}/{action}/").content.decode()
+        assert Merchant.objects.filter(pk=suspended.pk).values().get() == before
+
+    @pytest.mark.parametrize("quoted", [True, False])
+    def test_offer_only_what_their_status_allows(self, desk, shop, quoted):
+        path = reverse("admin:accounts_merchant_change", args=[shop.pk])
+        page = desk.get(path.replace("_", "_5F") if quoted else path).content.decode()
+        assert "/suspend_this/" in page
+        assert "/approve_this/" not in page
+        assert "/make_this_default/" not in page
+        assert do(desk, shop, "approve_this").status_code == 403
+
+    def test_are_approved_many_at_once(self, desk, shop):
+        new = [create_merchant(name=name) for name in ("One", "Two")]
+        chosen = [merchant.pk for merchant in [*new, shop]]
+        page = desk.post(MERCHANTS, {"action": "approve", "_selected_action": chosen}, follow=True).content.decode()
+        assert {status_of(merchant) for merchant in new} == {"active"}
+        assert "cannot become" in page  # the one that was active
+
+    def test_change_what_was_edited_and_nothing_else(self, desk, shop):
+        fields = {"name": "Renamed", "country": "GB", "default_currency": "GBP", "return_origins": "[]", "mode": "live"}
+        formset = {f"memberships-{name}": 0 for name in ("TOTAL_FORMS", "INITIAL_FORMS")}
+        response = desk.post(
+            f"{MERCHANTS}{shop.pk}/change/", {**fields, **formset, "status": "closed", "is_default": ""}
+        )
+        assert response.status_code == 302
+        after = Merchant.objects.get()
+        assert (after.name, after.country, after.default_currency, after.return_origins) == ("Renamed", "GB", "GBP", [])
+        assert (after.mode, after.status, after.is_default) == ("sandbox", "active", True)
+
+    @pytest.mark.parametrize(
+        "origins", ['["javascript:alert(1)"]', '"https://shop.example.com"', "null", "nonsense", ""]
+    )
+    def test_refuse_what_is_no_list_of_origins(self, desk, shop, origins):
+        fields = {"name": shop.name, "country": "US", "default_currency": "USD", "return_origins": origins}
+        formset = {f"memberships-{name}": 0 for name in ("TOTAL_FORMS", "INITIAL_FORMS")}
+        assert desk.post(f"{MERCHANTS}{shop.pk}/change/", {**fields, **formset}).status_code == 200
+        assert Merchant.objects.get().return_origins == shop.return_origins
+
+    def test_are_never_deleted(self, office, shop):
+        assert office.post(f"{MERCHANTS}{shop.pk}/delete/", {"post": "yes"}).status_code == 403
+
+    def test_are_added_by_a_superuser(self, office):
+        fields = {"name": "New", "country": "US", "default_currency": "USD", "return_origins": "[]", "mode": "live"}
+        assert office.post(f"{MERCHANTS}add/", fields).status_code == 302
+        assert Merchant.objects.get().status == "onboarding"
+
+
+class TestLists:
+    @pytest.mark.parametrize(
+        ("model", "term"),
+        [
+            ("merchant", "acm"),
+            ("customer", "JOHN@example.com"),
+            ("customer", "John"),
+            ("membership", "owner@EXAMPLE.com"),
+            ("membership", "Acme"),
+            ("user", "owner@example.com"),
+            ("user", "Oli"),
+        ],
+    )
+    def test_find_a_row_by_what_people_have_of_it(self, office, shop, model, term):
+        Customer.objects.create(merchant=shop, email="john@example.com", name="John Doe")
+        owner = User.objects.create_user("owner@example.com", name="Olivia")
+        Membership.objects.create(merchant=shop, user=owner, role="owner")
+        assert office.get(f"/admin/accounts/{model}/", {"q": term}).context["cl"].result_count == 1
+        assert office.get(f"/admin/accounts/{model}/", {"q": "no such"}).context["cl"].result_count == 0
+
+    def test_find_a_row_by_its_id_or_how_that_starts(self, office, shop):
+        for term in (shop.pk, shop.pk.upper(), shop.pk[:12]):
+            assert office.get(MERCHANTS, {"q": f" {term} "}).context["cl"].result_count == 1
+
+
+def _permissions(*names):
+    permissions = Group._meta.get_field("permissions").related_model
+    return permissions.objects.filter(codename__in=names)
