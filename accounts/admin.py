@@ -20,7 +20,7 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm
 
 from accounts.forms import UserAddForm
 from accounts.models import Customer, Membership, Merchant, User
-from accounts.services import approve_merchant, make_default, suspend_merchant
+from accounts.services import add_merchant, approve_merchant, make_default, suspend_merchant
 from core.admin import BackOfficeAdmin, CreatedFilter, ReadOnlyAdmin
 from core.errors import ApiError
 from core.state import can_move
@@ -114,7 +114,10 @@ class MerchantAdmin(BackOfficeAdmin):
 
     def save_model(self, request: HttpRequest, obj: Merchant, form: Any, change: bool) -> None:
         """Writes only what was edited: the form knows an old status, and somebody else may have changed it."""
-        obj.save(update_fields=form.changed_data if change else None)
+        if change:
+            obj.save(update_fields=form.changed_data)
+        else:
+            add_merchant(obj)
 
     # --- In the list --------------------------------------------------------------------------
     @action(description=_("Approve"), permissions=["change"])

@@ -1,5 +1,7 @@
 """What happens to merchants and customers."""
 
+from typing import Any
+
 from django.contrib.auth.models import Group, Permission
 from django.db import transaction
 from django.db.models import Q
@@ -27,11 +29,17 @@ class MerchantInactive(ApiError):
     message = "This merchant does not take payments at the moment."
 
 
-def create_merchant(*, name: str, **fields: object) -> Merchant:
-    """A merchant; the installation's first is its default one."""
-    with transaction.atomic():
-        first = not Merchant.objects.filter(is_default=True).exists()
-        return Merchant.objects.create(name=name, is_default=True if first else None, **fields)
+def create_merchant(*, name: str, **fields: Any) -> Merchant:
+    return add_merchant(Merchant(name=name, **fields))
+
+
+@transaction.atomic
+def add_merchant(merchant: Merchant) -> Merchant:
+    """Saves a new merchant; the installation's first is its default one."""
+    if not Merchant.objects.filter(is_default=True).exists():
+        merchant.is_default = True
+    merchant.save(force_insert=True)
+    return merchant
 
 
 @transaction.atomic

@@ -1,48 +1,35 @@
-from typing import Any
+"""The emulator's books in the back office, to look at."""
 
 from django.contrib import admin
-from django.http import HttpRequest
-from unfold.admin import ModelAdmin
+from unfold.contrib.filters.admin import ChoicesCheckboxFilter
 
+from core.admin import CreatedFilter, CurrencyFilter, ReadOnlyAdmin
 from sandbox.models import Charge, Dispute, Notice, Operation
-
-
-class ReadOnlyAdmin(ModelAdmin):
-    """The emulator keeps its own books; the back office only looks."""
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
 
 @admin.register(Charge)
 class ChargeAdmin(ReadOnlyAdmin):
-    list_display = ("id", "key", "account_name", "money", "method", "status", "failure_code", "created_at")
-    list_filter = ("status", "method", "currency")
-    search_fields = ("id", "key", "account")
+    list_display = ("id", "amount_text", "status_label", "method", "account_name", "failure_code", "created", "key")
+    list_filter = (("status", ChoicesCheckboxFilter), ("method", ChoicesCheckboxFilter), CreatedFilter, CurrencyFilter)
+    search_by = {"ch_": "id__startswith", "": "key"}
 
 
 @admin.register(Operation)
 class OperationAdmin(ReadOnlyAdmin):
-    list_display = ("id", "key", "kind", "charge_id", "money", "status", "failure_code", "created_at")
-    list_filter = ("kind", "status")
-    search_fields = ("id", "key", "charge__id", "charge__key")
+    list_display = ("id", "kind", "amount_text", "status_label", "charge_id", "failure_code", "created", "key")
+    list_filter = (("kind", ChoicesCheckboxFilter), ("status", ChoicesCheckboxFilter), CreatedFilter)
+    search_by = {"sre_": "id__startswith", "ch_": "charge_id", "": "key"}
 
 
 @admin.register(Dispute)
 class DisputeAdmin(ReadOnlyAdmin):
-    list_display = ("id", "charge_id", "money", "stage", "reason", "status", "due_by")
-    list_filter = ("stage", "status", "reason")
-    search_fields = ("id", "charge__id", "charge__key")
+    list_display = ("id", "amount_text", "status_label", "stage", "reason", "charge_id", "due_by", "created")
+    list_filter = (("stage", ChoicesCheckboxFilter), ("status", ChoicesCheckboxFilter), CreatedFilter)
+    search_by = {"sdp_": "id__startswith", "": "charge_id"}
 
 
 @admin.register(Notice)
 class NoticeAdmin(ReadOnlyAdmin):
-    list_display = ("id", "kind", "type", "key", "created_at", "delivered_at")
-    list_filter = ("kind", "type")
-    search_fields = ("id", "key")
+    list_display = ("id", "type", "key", "created", "delivered_at")
+    list_filter = (("kind", ChoicesCheckboxFilter), CreatedFilter)
+    search_by = {"ntf_": "id__startswith", "": "key"}

@@ -212,7 +212,8 @@ class TestMerchants:
     def test_are_added_by_a_superuser(self, office):
         fields = {"name": "New", "country": "US", "default_currency": "USD", "return_origins": "[]", "mode": "live"}
         assert office.post(f"{MERCHANTS}add/", fields).status_code == 302
-        assert Merchant.objects.get().status == "onboarding"
+        merchant = Merchant.objects.get()
+        assert (merchant.status, merchant.is_default) == ("onboarding", True)
 
 
 class TestLists:
