@@ -69,34 +69,33 @@ def create_payment(
 ) -> tuple[Payment, bool]:
     """A payment, and whether the idempotency `key` (SHA-256) had made it before. A card in the request is a
     single attempt, due at once. Raises IdempotencyKeyReused, ProviderNotConnected, OrderAlreadyPaid."""
-    provider = provider_of(merchant)
     body = fingerprint(
         {"merchant": merchant.pk, "money": str(money), "currency": money.currency, "card": card} | fields
     )
+    fields |= {"idempotency_key": key, "fingerprint": body, "provider": provider_of(merchant)}
+    return with_retries(
+        lambda: create_once(merchant.payments.all(), key, body, lambda: _insert(merchant, money, card, fields))
+    )
+
+
+def _insert(merchant: Merchant, money: Money, card: CardSource | None, fields: dict[str, Any]) -> Payment:
+    refuse_paid_order(merchant, fields.get("order_id"))
     expires_at = timezone.now() + PAYMENT_LIFETIME
-
-    def create() -> Payment:
-        refuse_paid_order(merchant, fields.get("order_id"))
-        payment = Payment.objects.create(
-            merchant=merchant,
-            customer=_customer(merchant, fields),
-            amount=money.amount,
-            currency=money.currency,
-            provider=provider,
-            idempotency_key=key,
-            fingerprint=body,
-            expires_at=expires_at,
-            due_at=expires_at,
-            payer_attempts=1 if card else 0,
-            **fields,
-            **_card_fields(card),
-        )
-        tell(payment, "payment.created")
-        if card is not None:
-            open_transaction(payment, method=payment.payment_method, source=card.token, phone="", is_last_attempt=True)
-        return payment
-
-    return with_retries(lambda: create_once(merchant.payments.all(), key, body, create))
+    payment = Payment.objects.create(
+        merchant=merchant,
+        customer=_customer(merchant, fields),
+        amount=money.amount,
+        currency=money.currency,
+        expires_at=expires_at,
+        due_at=expires_at,
+        payer_attempts=1 if card else 0,
+        **fields,
+        **_card_fields(card),
+    )
+    tell(payment, "payment.created")
+    if card is not None:
+        open_transaction(payment, method=payment.payment_method, source=card.token, phone="", is_last_attempt=True)
+    return payment
 
 
 def _customer(merchant: Merchant, fields: dict[str, Any]) -> Customer:
