@@ -8,10 +8,14 @@ from typing import Any
 import pytest
 from django.core.cache import cache
 from django.test.client import Client, ClientHandler
+from hypothesis import settings as hypothesis
 
 from accounts.models import Merchant
 from accounts.services import create_merchant
 from core import queue
+
+hypothesis.register_profile("tests", deadline=None)  # a busy machine is no fault
+hypothesis.load_profile("tests")
 
 
 @pytest.fixture(autouse=True)

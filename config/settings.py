@@ -175,6 +175,8 @@ REST_FRAMEWORK = {
     "NUM_PROXIES": TRUSTED_PROXIES,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
     "UNAUTHENTICATED_USER": None,
+    "URL_FORMAT_OVERRIDE": None,  # ?format= is a parameter like any other
+    "DEFAULT_METADATA_CLASS": None,  # OPTIONS is no method of the API: /api/schema describes it
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Tillgate API",

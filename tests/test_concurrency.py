@@ -4,6 +4,8 @@ counts here is the run on MariaDB and PostgreSQL; it passes on SQLite all the sa
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,8 +14,12 @@ from django.db import connections
 from django.utils import timezone
 
 from core import queue
+from core.errors import ApiError
 from notifications.models import Event
+from payments import services
+from payments.cards import CardSource
 from payments.models import Payment, Transaction
+from payments.providers import Result
 from sandbox.models import Charge
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -21,6 +27,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 TIMEOUT = 60
 BODY = {"customer_name": "John Doe", "customer_email": "john@example.com", "amount": 50.00}
 CARD = {"card_number": "4242424242424242", "card_expiry_month": 12, "card_expiry_year": 2040, "card_cvv": "123"}
+
+VISA = CardSource("tok_visa", "visa", "4242", 12, 2040)
 
 
 @pytest.fixture
@@ -95,6 +103,43 @@ class TestOneOrder:
         assert sorted(Payment.objects.values_list("status", flat=True)) == ["completed", "failed"]
 
 
+class TestOnePayment:
+    """Nothing but the lock on the payment's row stands between these."""
+
+    @pytest.fixture
+    def payment(self, post) -> Payment:
+        return Payment.objects.get(pk=post().json()["payment"]["id"])
+
+    def test_takes_one_attempt_of_ten_clicks(self, payment):
+        click = partial(services.start_attempt, payment_id=payment.pk, attempt=0, method="paypal")
+        payments = at_once([click] * 10)
+
+        assert {clicked.payer_attempts for clicked in payments} == {1}
+        assert payment.transactions.count() == 1
+
+    def test_takes_an_answer_once_that_ten_bring(self, payment):
+        services.start_attempt(payment_id=payment.pk, attempt=0, method="credit_card", card=VISA)
+        txn = payment.transactions.get()
+        services.transactions._begin(txn.pk)
+        answer = Result("succeeded", txn.pk, "ch_1", txn.merchant_id, txn.money, captured=txn.amount)
+        at_once([partial(services.apply_result, txn.pk, answer)] * 10)
+
+        payment.refresh_from_db()
+        assert (payment.status, payment.amount_captured) == ("completed", 5000)
+        assert _told(payment) == ["payment.created", "payment.processing", "payment.completed"]
+
+    def test_is_either_cancelled_or_tried(self, payment):
+        for _round in range(10):
+            payment = Payment.objects.create(**_copy_of(payment))
+            cancel = partial(services.cancel_payment, payment_id=payment.pk, reason="requested_by_customer")
+            attempt = partial(services.start_attempt, payment_id=payment.pk, attempt=0, method="paypal")
+            at_once([partial(_allowed, cancel), partial(_allowed, attempt)])
+
+            payment.refresh_from_db()
+            open_ones = payment.transactions.filter(open_for=payment.pk).count()
+            assert (payment.status, open_ones) in [("cancelled", 0), ("pending", 1)]
+
+
 class TestManyWorkers:
     def test_charge_each_payment_once(self, post):
         for _n in range(25):
@@ -105,6 +150,21 @@ class TestManyWorkers:
         assert set(Payment.objects.values_list("status", flat=True)) == {"completed"}
         assert Charge.objects.count() == 25
         assert Event.objects.filter(type="payment.completed").count() == 25
+
+
+def _told(payment: Payment) -> list[str]:
+    return list(Event.objects.filter(object_id=payment.pk).order_by("sequence").values_list("type", flat=True))
+
+
+def _allowed(call: Callable[[], Any]) -> None:
+    """Makes the call; that the other one was faster is an answer."""
+    with suppress(ApiError):
+        call()
+
+
+def _copy_of(payment: Payment) -> dict[str, Any]:
+    names = ("merchant", "customer", "amount", "currency", "provider", "customer_name", "customer_email", "expires_at")
+    return {name: getattr(payment, name) for name in names}
 
 
 def _work_until_nothing_waits() -> None:

@@ -56,6 +56,14 @@ class TestCounterThrottle:
         monkeypatch.setattr(cache, "incr", forget)
         assert ask()
 
+    def test_lets_everybody_in_when_there_is_no_cache(self, monkeypatch, caplog, pay):
+        def refuse(*args, **kwargs):
+            raise ConnectionError("redis is down")
+
+        monkeypatch.setattr(cache, "add", refuse)
+        assert pay().status_code == 201
+        assert "not throttled: ConnectionError" in caplog.text
+
 
 class TestClientNetwork:
     @pytest.mark.parametrize(
