@@ -59,13 +59,13 @@ clean: ## Forget the virtual environment and all state
 
 .venv/base: requirements/base.txt requirements/constraints.txt | .venv/bin/python
 	@echo "Installing what Tillgate needs (about a minute, once)"
-	@$(BIN)/pip install --disable-pip-version-check --progress-bar on -q --only-binary :all: \
+	@$(BIN)/pip install --disable-pip-version-check --only-binary :all: \
 	  -r requirements/base.txt -c requirements/constraints.txt
 	@touch $@
 
 .venv/dev: requirements/dev.txt .venv/base
 	@echo "Installing what the tests need (about two minutes, once)"
-	@$(BIN)/pip install --disable-pip-version-check -q --only-binary :all: \
+	@$(BIN)/pip install --disable-pip-version-check --only-binary :all: \
 	  -r requirements/dev.txt -c requirements/constraints.txt
 	@touch $@
 

@@ -23,7 +23,7 @@ class TestRequestId:
             ("GET", "/api/nothing", 404),
             ("POST", PAYMENTS, 400),
             ("PUT", PAYMENTS, 405),
-            ("OPTIONS", PAYMENTS, 200),
+            ("OPTIONS", PAYMENTS, 405),
             ("GET", "/admin", 302),
             ("GET", "/static/nothing.css", 404),
         ],
