@@ -87,6 +87,8 @@ class KeyField(ApiField):
 class OrderIdField(serializers.RegexField):
     """A name that is safe in a path; a whole number is taken for its digits."""
 
+    default_error_messages = {"invalid": f"Send 1 to {ORDER_ID_LENGTH} letters, digits and . _ : - without spaces."}
+
     def __init__(self, **options: Any) -> None:
         super().__init__(r"\A[A-Za-z0-9._:-]+\Z", max_length=ORDER_ID_LENGTH, trim_whitespace=False, **options)
 
