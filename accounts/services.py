@@ -77,7 +77,7 @@ def support_group() -> Group:
 def merchant_to_pay(merchant_id: str | None) -> Merchant:
     """The merchant that a public request names, or the default one.
 
-    Raises MerchantMissing, MerchantUnknown (400) or MerchantInactive (422).
+    Raises MerchantMissing or MerchantUnknown (400).
     """
     if merchant_id is None:
         merchant = Merchant.objects.filter(is_default=True).first()
@@ -87,9 +87,13 @@ def merchant_to_pay(merchant_id: str | None) -> Merchant:
         merchant = Merchant.objects.filter(pk=merchant_id).first() if is_id(merchant_id, "mer") else None
         if merchant is None:
             raise MerchantUnknown(param="merchant_id")
+    return merchant
+
+
+def refuse_inactive(merchant: Merchant) -> None:
+    """Raises MerchantInactive (422) unless the merchant takes payments."""
     if not merchant.can_take_payments:
         raise MerchantInactive(param="merchant_id")
-    return merchant
 
 
 def customer_of(merchant: Merchant, *, email: str, name: str, phone: str = "", location: str = "") -> Customer:

