@@ -8,7 +8,7 @@ EXAMPLE = ENV_FILE=.env.example SECRET_KEY=$(KEY)$(KEY) ENCRYPTION_KEYS=$(KEY) \
   DATABASE_URL=sqlite:///var/check.sqlite3 SILENCED_CHECKS=tillgate.W101
 DEMO := ENV_FILE=var/demo.env SITE_URL=http://localhost:$(PORT)
 
-.PHONY: run test bench lint format check browser messages install clean help
+.PHONY: run test chaos bench lint format check browser messages install clean help
 .DEFAULT_GOAL := help
 
 help: ## Show the verbs
@@ -22,6 +22,9 @@ test: .venv/dev ## Run the tests (DATABASE_URL chooses another database than SQL
 
 browser: .venv/dev ## Run the tests that drive a real Chromium
 	@$(BIN)/pytest -m browser $(ARGS)
+
+chaos: .venv/dev ## Kill workers under load for two minutes (CHAOS_SECONDS), then compare the books
+	@CHAOS_SECONDS=$${CHAOS_SECONDS:-120} $(BIN)/pytest tests/test_chaos.py -s $(ARGS)
 
 bench: .venv/dev ## Measure against a raw floor and a plain DRF app (ARGS="--rounds 2"; DATABASE_URL as for test)
 	@$(BIN)/python -m bench $(ARGS)
