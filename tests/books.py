@@ -4,17 +4,9 @@ from collections import Counter
 
 from notifications.models import Event
 from payments.models import Payment, Status, Transaction, TransactionKind, TransactionStatus
+from payments.providers.sandbox import STATUSES
 from sandbox.models import Charge
 
-# What a charge of the sandbox is called on our side. One that we gave up is cancelled, however it goes on there.
-OURS = {
-    "processing": "processing",
-    "requires_action": "requires_action",
-    "awaiting_transfer": "requires_action",
-    "authorized": "succeeded",
-    "succeeded": "succeeded",
-    "failed": "failed",
-}
 PAID = {Status.AUTHORIZED, Status.COMPLETED}
 
 
@@ -30,7 +22,8 @@ def _transactions_and_charges() -> list[str]:
         charge = charges.pop(txn.pk, None)
         if charge is None and txn.status not in (TransactionStatus.FAILED, TransactionStatus.CANCELLED):
             found.append(f"{txn.pk} is {txn.status}, and the sandbox has no charge for it")
-        if charge is not None and txn.status not in (OURS[charge.status], TransactionStatus.CANCELLED):
+        # A transaction that we gave up stays cancelled, however its charge goes on.
+        if charge is not None and txn.status not in (STATUSES[charge.status], TransactionStatus.CANCELLED):
             found.append(f"{txn.pk} is {txn.status}, its charge {charge.status}")
     return found + [f"charge {charge.pk} belongs to no transaction" for charge in charges.values()]
 
