@@ -140,10 +140,8 @@ def _lookup(search_by: dict[str, str], term: str) -> dict[str, str]:
     return {lookup: term.lower() if "__lower" in lookup else term}
 
 
-class ReadOnlyAdmin(BackOfficeAdmin):
-    """Money and what providers said: the back office looks, services change."""
-
-    sortable_by = ()  # newest first is the one order that has an index
+class ReadOnly:
+    """Money and what providers said: the back office looks, services change. For lists, details and inlines."""
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -153,6 +151,10 @@ class ReadOnlyAdmin(BackOfficeAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+
+class ReadOnlyAdmin(ReadOnly, BackOfficeAdmin):
+    sortable_by = ()  # newest first is the one order that has an index
 
 
 class CreatedFilter(RadioFilter):

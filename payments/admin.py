@@ -20,7 +20,7 @@ from unfold.contrib.filters.admin import (
 )
 from unfold.decorators import action, display
 
-from core.admin import Columns, CreatedFilter, CurrencyFilter, ReadOnlyAdmin, label, money_text, pretty_json
+from core.admin import Columns, CreatedFilter, CurrencyFilter, ReadOnly, ReadOnlyAdmin, label, money_text, pretty_json
 from core.errors import ApiError
 from core.money import Money
 from notifications.models import Event
@@ -42,7 +42,7 @@ class ProviderFilter(DropdownFilter):
         return queryset.filter(provider=self.value()) if self.value() else queryset
 
 
-class TransactionInline(Columns, TabularInline):
+class TransactionInline(ReadOnly, Columns, TabularInline):
     model = Transaction
     fields = ("link", "kind", "status_label", "amount_text", "method", "failure_code", "review_reason", "created")
     readonly_fields = fields
@@ -53,15 +53,6 @@ class TransactionInline(Columns, TabularInline):
     def link(self, txn: Transaction) -> SafeString:
         url = reverse("admin:payments_transaction_change", args=[txn.pk])
         return format_html('<a href="{}" class="text-link">…{}</a>', url, txn.pk[-6:])
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
 
 def _amount(column: str, text: Any) -> Any:

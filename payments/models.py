@@ -1,7 +1,7 @@
 """Taking money: a payment, the transactions at a provider that it took, and what providers tell us."""
 
 import secrets
-from typing import ClassVar, Self
+from typing import ClassVar
 
 from django.conf import settings
 from django.db import models
@@ -77,9 +77,6 @@ class PaymentQuerySet(models.QuerySet["Payment"]):
         """The payment, its row locked until the commit. Whoever changes a payment, or anything that hangs off
         it, locks it by this first."""
         return self.select_for_update().get(**lookup)
-
-    def for_merchant(self, merchant: Merchant) -> Self:
-        return self.filter(merchant=merchant)
 
 
 class Payment(IdempotentRow, QueueRow):

@@ -100,7 +100,7 @@ def _record(txn: Transaction, result: Result) -> None:
     txn.provider_answer = result.answer
     txn.failure_code = result.failure_code
     txn.provider_code = result.provider_code
-    txn.last_error = ""
+    txn.last_error = txn.review_reason = ""
 
 
 def _processing(payment: Payment, txn: Transaction, result: Result) -> None:

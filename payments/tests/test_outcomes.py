@@ -11,6 +11,7 @@ from notifications.models import Event
 from payments import services
 from payments.models import Payment, Transaction
 from payments.providers import Result
+from payments.services.notices import store_notice
 from sandbox.models import Charge
 
 pytestmark = pytest.mark.django_db
@@ -65,6 +66,19 @@ class TestSilence:
         txn = payment.transactions.get()
         assert txn.due_at is None
         assert txn.review_reason
+
+    def test_that_a_notice_breaks_ends_the_review(self, start, work, settings):
+        payment = start(GOOD)
+        txn = payment.transactions.get()
+        settings.SANDBOX_FAULT = "silent"
+        work()
+        payment.transactions.update(review_reason="The provider has not told the outcome.")
+        settings.SANDBOX_FAULT = ""
+        store_notice(provider="sandbox", event_id="n", kind="payment", type="charge.succeeded", transaction_id=txn.pk)
+        work()
+
+        assert payment.transactions.get().status == "succeeded"
+        assert payment.transactions.get().review_reason == ""
 
     def test_shorter_than_the_timeout_is_only_slow(self, start, work, settings):
         settings.SANDBOX_FAULT = "slow"

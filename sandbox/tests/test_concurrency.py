@@ -9,7 +9,7 @@ from django.db import connection
 from sandbox import services, tasks
 from sandbox.models import Charge, Notice, Operation
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.concurrency]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 CALLERS = 8
 
