@@ -4,7 +4,7 @@ PORT ?= 8000
 BIN := .venv/bin
 KEY = $$($(BIN)/python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())')
 # Production as .env.example has it, with keys for the moment; on SQLite, because there may be no server here.
-EXAMPLE = ENV_FILE=.env.example SECRET_KEY=$(KEY)$(KEY) ENCRYPTION_KEYS=$(KEY) \
+EXAMPLE = ENV_FILE=.env.example SECRET_KEY=$(KEY)$(KEY) JWT_SIGNING_KEY=$(KEY) ENCRYPTION_KEYS=$(KEY) \
   DATABASE_URL=sqlite:///var/check.sqlite3 SILENCED_CHECKS=tillgate.W101
 DEMO := ENV_FILE=var/demo.env SITE_URL=http://localhost:$(PORT)
 

@@ -10,8 +10,9 @@ from django.core.cache import cache
 from django.test.client import Client, ClientHandler
 from hypothesis import settings as hypothesis
 
-from accounts.models import Merchant
-from accounts.services import create_merchant
+from accounts.models import Merchant, User
+from accounts.services import add_member, create_merchant
+from accounts.services.logins import start_login
 from core import queue
 
 hypothesis.register_profile("tests", deadline=None)  # a busy machine is no fault
@@ -53,6 +54,38 @@ def pay(api: Client, shop: Merchant) -> Callable[..., Any]:
         return api.post("/api/v1/payments", body, content_type="application/json", headers=headers)
 
     return post
+
+
+Headers = dict[str, str]
+
+
+@pytest.fixture
+def bearer(db: None) -> Callable[[User], Headers]:
+    """`bearer(user)` logs a user in and answers with the headers of their requests."""
+    return lambda user: {"Authorization": f"Bearer {start_login(user)['access']}"}
+
+
+@pytest.fixture
+def member(shop: Merchant, bearer: Callable[[User], Headers]) -> Callable[[str], Headers]:
+    """`member("viewer")` makes a member of the shop with this role and answers with their headers."""
+
+    def make(role: str) -> Headers:
+        user = User.objects.create(email=f"{role}@shop.example.com", name=role.capitalize())
+        add_member(shop, user, role)
+        return bearer(user)
+
+    return make
+
+
+@pytest.fixture
+def owner(member: Callable[[str], Headers]) -> Headers:
+    """The headers of the shop's owner."""
+    return member("owner")
+
+
+@pytest.fixture
+def owner_user(owner: Headers) -> User:
+    return User.objects.get(email="owner@shop.example.com")
 
 
 @pytest.fixture

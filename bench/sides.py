@@ -27,6 +27,8 @@ ENVIRONMENT = {
     "SECRET_KEY": "bench-only-secret-key-that-is-long-enough-for-hs256-0123456789",
     "ENCRYPTION_KEYS": "mgxX_qAOhCl0pGSVbjDCjRy3sh-gVOb0IYsP6fegn7Q=",
     "SITE_URL": "https://localhost",
+    "EMAIL_URL": "smtp://localhost",
+    "DEFAULT_FROM_EMAIL": "no-reply@localhost",
     "ALLOWED_HOSTS": "localhost",
     "TRUSTED_PROXIES": "1",
     "THROTTLE_PAYMENT_CREATE": "1000000000/min",

@@ -7,9 +7,10 @@ from django import forms
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from accounts.models import Merchant, Method
 from core.errors import ApiError
 from payments.cards import CardSource, read_card
-from payments.models import CARD_METHODS, Method
+from payments.models import CARD_METHODS
 
 EXPIRY_PATTERN = re.compile(r"([0-9]{1,2})\s*[/ .-]?\s*([0-9]{4}|[0-9]{2})", re.ASCII)  # 12 / 30, 12/2030, 1230
 CVC_PATTERN = re.compile(r"[0-9]{3,4}", re.ASCII)
@@ -17,6 +18,7 @@ PHONE_PATTERN = re.compile(r"\+?[0-9 ().-]+", re.ASCII)
 PHONE_DIGITS = range(6, 16)  # ITU-T E.164: at most 15
 CENTURY = 2000
 
+METHOD_UNAVAILABLE = _("This way to pay is not available. Choose another one.")
 NUMBER_MISSING = _("Enter the card number.")
 NUMBER_UNKNOWN = _("This is not a test card. Choose one from the list of test cards; never type a real card here.")
 EXPIRY_MISSING = _("Enter the expiry as month and year, such as 08 / 30.")
@@ -43,17 +45,17 @@ class PayForm(forms.Form):
         error_messages=dict.fromkeys(("required", "invalid", "min_value"), _("The page was out of date. Try again.")),
     )
     method = forms.ChoiceField(
-        choices=Method.choices,
-        error_messages={"required": _("Choose how to pay."), "invalid_choice": _("Choose how to pay.")},
+        error_messages={"required": _("Choose how to pay."), "invalid_choice": METHOD_UNAVAILABLE}
     )
     card_number = forms.CharField(required=False, max_length=32)
     card_expiry = forms.CharField(required=False, max_length=16)
     card_cvc = forms.CharField(required=False, max_length=8)
     phone = forms.CharField(required=False, max_length=32)
 
-    def __init__(self, *args: Any, takes_cards: bool, **options: Any) -> None:
+    def __init__(self, *args: Any, merchant: Merchant, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.takes_cards = takes_cards
+        self.takes_cards = merchant.is_sandbox
+        self.fields["method"].choices = [(method, method) for method in merchant.payment_methods]  # type: ignore[attr-defined]
 
     @property
     def card(self) -> CardSource | None:

@@ -1,6 +1,6 @@
 """What the payer sees of a payment: the state of its page, and the words that go with it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -9,11 +9,13 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from accounts.models import Method
+from checkout.branding import branding_of
 from checkout.forms import PayForm
 from core.money import Money
 from payments.cards import TEST_CARDS
 from payments.failures import MESSAGES
-from payments.models import CARD_METHODS, CancellationReason, Method, Payment, Status
+from payments.models import CARD_METHODS, CancellationReason, Payment, Status
 
 POLL_MS = 700
 RELAXED_POLL_MS = 2500  # while a person, not a machine, is being waited for
@@ -39,6 +41,20 @@ STATES = {
 }
 WORKING = ("processing", "slow")
 BRANDS = {"visa": "Visa", "mastercard": "Mastercard", "amex": "American Express"}
+
+
+AWAY = _("You enter your card on the secure page of our payment provider.")
+# How each method looks in the list: its icon, and what is said where there is nothing to fill in.
+LOOKS = {
+    Method.CREDIT_CARD: ("card", AWAY),
+    Method.DEBIT_CARD: ("card", AWAY),
+    Method.PAYPAL: ("wallet", _("You log in to PayPal and agree to the payment there.")),
+    Method.BANK_TRANSFER: (
+        "bank",
+        _("You get the account to send the money to. The order counts as paid once it arrives."),
+    ),
+    Method.MOBILE_MONEY: ("phone", ""),
+}
 
 
 @dataclass(frozen=True)
@@ -116,14 +132,15 @@ def receipt_of(payment: Payment) -> dict[str, Any]:
 
 def form_context(payment: Payment, form: PayForm | None = None) -> dict[str, Any]:
     """What the form of a payable payment shows."""
-    sandbox = payment.merchant.is_sandbox
-    card = payment.payment_method if payment.payment_method in CARD_METHODS else Method.CREDIT_CARD
+    methods = _choices(payment)
+    wanted = (form.data.get("method") if form else None) or payment.payment_method
+    has_test_cards = payment.merchant.is_sandbox and any(choice.is_card for choice in methods)
     return {
         "form": form,
-        "methods": _choices(card, sandbox=sandbox),
-        "chosen": (form.data.get("method") if form else None) or payment.payment_method or card,
+        "methods": methods,
+        "chosen": wanted if wanted in [choice.value for choice in methods] else methods[0].value,
         "card_brands": list(BRANDS),
-        "test_cards": _test_cards() if sandbox else [],
+        "test_cards": _test_cards() if has_test_cards else [],
         "test_expiry": f"12 / {(timezone.now().year + TEST_EXPIRY_YEARS) % 100:02}",
     }
 
@@ -142,6 +159,7 @@ def _shown(payment: Payment) -> dict[str, Any]:
     brand = payment.card_brand if payment.payment_method in CARD_METHODS else ""
     return {
         "sandbox": payment.merchant.is_sandbox,
+        "branding": branding_of(payment.merchant),
         "method": BRANDS.get(brand) or payment.get_payment_method_display(),
         "brand": brand if brand in BRANDS else "",
     }
@@ -151,16 +169,21 @@ def _action(payment: Payment, name: str) -> str:
     return (payment.next_action or {}).get(name, "")
 
 
-def _choices(card: str, *, sandbox: bool) -> list[Choice]:
-    away = gettext("You enter your card on the secure page of our payment provider.")
-    wallet = gettext("You log in to PayPal and agree to the payment there.")
-    transfer = gettext("You get the account to send the money to. The order counts as paid once it arrives.")
-    return [
-        Choice(card, gettext("Card"), "card", "" if sandbox else away),
-        Choice(Method.PAYPAL, gettext("PayPal"), "wallet", wallet),
-        Choice(Method.BANK_TRANSFER, gettext("Bank transfer"), "bank", transfer),
-        Choice(Method.MOBILE_MONEY, gettext("Mobile money"), "phone"),
-    ]
+def _choices(payment: Payment) -> list[Choice]:
+    """What the merchant offers, in its order. Credit and debit cards are typed into the same fields, so both
+    together are one choice, where the first of them stands."""
+    offered = payment.merchant.payment_methods
+    cards = [method for method in offered if method in CARD_METHODS]
+    choices = [_choice(method) for method in offered if method not in cards[1:]]
+    if len(cards) > 1:
+        card = payment.payment_method if payment.payment_method in cards else cards[0]
+        choices[offered.index(cards[0])] = replace(_choice(card), label=gettext("Card"))
+    return choices
+
+
+def _choice(method: str) -> Choice:
+    icon, note = LOOKS[Method(method)]
+    return Choice(method, str(Method(method).label), icon, str(note))
 
 
 def _test_cards() -> list[dict[str, str]]:

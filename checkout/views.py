@@ -5,14 +5,15 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.views.decorators.cache import never_cache
+from django.views.decorators.cache import cache_control, never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import HttpResponseClientRedirect
 
 from accounts.models import Merchant
 from accounts.services import merchant_to_pay
-from checkout.forms import PayForm
+from checkout.branding import digest_of, stylesheet
+from checkout.forms import METHOD_UNAVAILABLE, PayForm
 from checkout.presentation import form_context, page_of, receipt_of
 from core.errors import ApiError
 from core.money import Money
@@ -22,6 +23,7 @@ from payments.models import CancellationReason, Payment
 CONFLICT = 409
 UNPROCESSABLE = 422
 DEMO_MONEY = Money(50_00, "USD")
+YEAR_SECONDS = 365 * 24 * 3600
 
 
 @never_cache
@@ -32,7 +34,7 @@ def checkout(request: HttpRequest, payment_id: str) -> HttpResponse:
     payment = _payment(payment_id)
     if request.method != "POST":
         return _page(request, payment)
-    form = PayForm(request.POST, takes_cards=payment.merchant.is_sandbox)
+    form = PayForm(request.POST, merchant=payment.merchant)
     if form.is_valid() and _attempt(payment, form):
         return _see_other("checkout", payment.pk)
     return _page(request, payment, form)
@@ -51,7 +53,7 @@ def _attempt(payment: Payment, form: PayForm) -> bool:
         )
     except ApiError as error:
         if error.status != CONFLICT:
-            form.add_error("method", _("This way to pay is not available. Choose another one."))
+            form.add_error("method", METHOD_UNAVAILABLE)
             return False
     return True
 
@@ -111,6 +113,16 @@ def checkout_receipt(request: HttpRequest, payment_id: str) -> HttpResponse:
     if payment.completed_at is None:
         return _see_other("checkout", payment_id)
     return render(request, "checkout/receipt.html", receipt_of(payment))
+
+
+@require_safe
+@cache_control(public=True, max_age=YEAR_SECONDS, immutable=True)
+def brand_stylesheet(request: HttpRequest, digits: str, digest: str) -> HttpResponse:
+    """A colour's stylesheet, whoever's colour it is. The address names what it says, so it never changes."""
+    text = stylesheet(f"#{digits}")
+    if digest != digest_of(text):
+        raise Http404
+    return HttpResponse(text, content_type="text/css; charset=utf-8")
 
 
 @require_POST

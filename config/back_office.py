@@ -32,6 +32,7 @@ SECTIONS: list[tuple[Any, list[tuple[str, str, Any]]]] = [
             ("payments.transaction", "swap_horiz", _("Transactions")),
             ("payments.providernotice", "mark_email_unread", _("Provider notices")),
             ("notifications.event", "bolt", _("Events")),
+            ("core.email", "send", _("Emails")),
         ],
     ),
     (
@@ -40,6 +41,7 @@ SECTIONS: list[tuple[Any, list[tuple[str, str, Any]]]] = [
             ("accounts.merchant", "storefront", _("Merchants")),
             ("accounts.membership", "badge", _("Memberships")),
             ("accounts.customer", "person", _("Customers")),
+            ("accounts.apikey", "key", _("API keys")),
         ],
     ),
     (
@@ -55,6 +57,7 @@ SECTIONS: list[tuple[Any, list[tuple[str, str, Any]]]] = [
         _("Staff"),
         [
             ("accounts.user", "account_circle", _("Users")),
+            ("accounts.login", "devices", _("Log-ins")),
             ("auth.group", "groups", _("Groups")),
             ("admin.logentry", "history", _("Log")),
         ],

@@ -13,9 +13,13 @@ def main() -> None:
         "# The embedded demo of `make run`: sandbox money, plain http, this machine only.",
         "DEMO=true",
         f"SECRET_KEY={secrets.token_urlsafe(48)}",
+        f"JWT_SIGNING_KEY={secrets.token_urlsafe(48)}",
         f"ENCRYPTION_KEYS={encryption_key}",
+        "OPEN_REGISTRATION=true",
         "ALLOWED_HOSTS=localhost,127.0.0.1",
         "DATABASE_URL=sqlite:///var/tillgate.sqlite3",
+        "EMAIL_URL=demomail://",
+        "DEFAULT_FROM_EMAIL=Tillgate <no-reply@localhost>",
         "THROTTLE_PAYMENT_CREATE=6000/min",
         "THROTTLE_PAYMENT_READ=60000/min",
     ]

@@ -4,13 +4,16 @@
 """
 
 import os
+from datetime import timedelta
 from pathlib import Path
 
 import environ
+from corsheaders.defaults import default_headers
 from csp.constants import NONCE, NONE, SELF
 from django.utils.translation import gettext_lazy as _
 
 from config.database import read_database
+from config.mail import read_mail_server
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = BASE_DIR / "var"
@@ -41,6 +44,9 @@ INSTALLED_APPS = [
     "django.contrib.humanize",
     "csp",
     "django_htmx",
+    "axes",
+    "corsheaders",
+    "django_filters",
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
@@ -55,6 +61,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "core.middleware.RequestIdMiddleware",
     "core.middleware.ApiSlashMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -67,6 +74,7 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "config.back_office.content_policy",
     "django_htmx.middleware.HtmxMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
@@ -95,16 +103,57 @@ CACHES = {"default": env.cache_url("CACHE_URL", default="locmemcache://tillgate"
 
 BROKER_URL = env.str("BROKER_URL", default="")  # Celery's, for more than one machine: amqp://… or redis://…
 
+# --- Mail -------------------------------------------------------------------------------------
+mail_server = read_mail_server(env.str("EMAIL_URL"))
+EMAIL_BACKEND = mail_server.backend
+EMAIL_HOST, EMAIL_PORT = mail_server.host, mail_server.port
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = mail_server.user, mail_server.password
+EMAIL_USE_TLS, EMAIL_USE_SSL = mail_server.use_tls, mail_server.use_ssl
+EMAIL_TIMEOUT = 10  # seconds for each answer of the server (core/mail.py)
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL")
+DEMO_MAIL_DIR = VAR_DIR / "mail"  # where the demo keeps mails (config/demo_mail.py)
+
 # --- People -----------------------------------------------------------------------------------
 AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
+OPEN_REGISTRATION = env.bool("OPEN_REGISTRATION", default=False)  # whether anybody may make an account
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {
+        "NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator",
+        "OPTIONS": {"user_attributes": ("email", "name")},
+    },
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
+# Too many wrong passwords for an address from one network lock it out there, for the API and the back office.
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_RESET_ON_SUCCESS = True
+AXES_CLIENT_IP_CALLABLE = "core.api.address_to_lock_out"
+AXES_USERNAME_FORM_FIELD = "username"  # as authenticate() calls the address
+AXES_USERNAME_CALLABLE = "accounts.services.spelling_of_user"
+AXES_LOCKOUT_CALLABLE = "core.errors.locked_out"
+AXES_DISABLE_ACCESS_LOG = True
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
+
+# Tokens for the API: a short one to use, and one to get the next pair with (accounts/tokens.py).
+SIMPLE_JWT = {
+    "ALGORITHM": "HS256",
+    "SIGNING_KEY": env.str("JWT_SIGNING_KEY"),
+    "ISSUER": SITE_URL,
+    "AUDIENCE": f"{SITE_URL}/api",
+    "ACCESS_TOKEN_LIFETIME": timedelta(minutes=10),
+    "REFRESH_TOKEN_LIFETIME": timedelta(days=1),
+    "USER_ID_CLAIM": "sub",
+}
 
 # --- Language and time ------------------------------------------------------------------------
 LANGUAGE_CODE = "en"
@@ -142,6 +191,18 @@ CONTENT_SECURITY_POLICY = {
         "base-uri": [NONE],
     }
 }
+# Pages of any origin may use the public API (config/cors.py); the rest of it, those that are named here.
+CORS_URLS_REGEX = r"^/api/v1/"
+CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
+CORS_ALLOW_HEADERS = (*default_headers, "idempotency-key", "tillgate-merchant")
+CORS_EXPOSE_HEADERS = [
+    "Request-Id",
+    "Idempotent-Replayed",
+    "Retry-After",
+    "RateLimit-Limit",
+    "RateLimit-Remaining",
+    "RateLimit-Reset",
+]
 DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024
 API_MAX_BODY_BYTES = 64 * 1024
 
@@ -170,6 +231,9 @@ REST_FRAMEWORK = {
     "DEFAULT_THROTTLE_RATES": {
         "payment_create": env.str("THROTTLE_PAYMENT_CREATE", default="20/min"),
         "payment_read": env.str("THROTTLE_PAYMENT_READ", default="300/min"),
+        "log_in": env.str("THROTTLE_LOG_IN", default="30/min"),
+        "account": env.str("THROTTLE_ACCOUNT", default="100/hour"),
+        "authenticated": env.str("THROTTLE_AUTHENTICATED", default="1200/min"),
     },
     "EXCEPTION_HANDLER": "core.errors.handle",
     "NUM_PROXIES": TRUSTED_PROXIES,
@@ -187,7 +251,12 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVERS": [{"url": "/", "description": "This installation"}],  # whatever name it was reached by
     "TAGS": [
-        {"name": "Payments", "description": "Start a payment and see what became of it. No key needed."},
+        {"name": "Payments", "description": "Start a payment and see what became of it; follow and steer yours."},
+        {"name": "Accounts", "description": "Register, log in and out, and look after your password."},
+        {"name": "Merchants", "description": "The merchants you belong to, and their settings."},
+        {"name": "Members", "description": "A merchant's team and its roles."},
+        {"name": "API keys", "description": "Secret keys for a merchant's programs."},
+        {"name": "Customers", "description": "The people who pay a merchant."},
         {"name": "Health", "description": "For probes and monitors."},
     ],
     "ENFORCE_NON_BLANK_FIELDS": True,
@@ -195,6 +264,13 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "PaymentStatus": "payments.models.Status",
         "PaymentMethod": "payments.models.Method",
+        "MerchantStatus": "accounts.models.Merchant.Status",
+        "MerchantMode": "accounts.models.Merchant.Mode",
+        "Role": "accounts.models.Membership.Role",
+        "KeyStatus": "accounts.serializers.merchants.KEY_STATUSES",
+        "Scope": "accounts.serializers.merchants.SCOPE_CHOICES",
+        "Currency": "core.fields.CURRENCIES",
+        "CancellationReason": "payments.serializers.MERCHANT_REASONS",
         "CaptureMethod": "payments.models.CaptureMethod",
         "FailureCode": "payments.serializers.FAILURE_CODES",
         "NextActionType": "payments.serializers.NEXT_ACTIONS",
@@ -207,6 +283,10 @@ PAYMENT_LIFETIME_HOURS = env.int("PAYMENT_LIFETIME_HOURS", default=24)
 # The emulated provider's dials. FAULT: "" | slow | silent (acts, never answers) | down | garbage.
 SANDBOX_FAULT = env.str("SANDBOX_FAULT", default="")
 SANDBOX_SETTLE_SECONDS = env.float("SANDBOX_SETTLE_SECONDS", default=0.4)
+
+# --- Webhooks ---------------------------------------------------------------------------------
+EVENT_RETENTION_DAYS = env.int("EVENT_RETENTION_DAYS", default=90)  # events, and their deliveries
+OUTBOUND_ALLOWED = env.list("OUTBOUND_ALLOWED", default=[])  # hosts and networks of ours that webhooks may go to
 
 # --- Admin ------------------------------------------------------------------------------------
 UNFOLD = {
@@ -238,12 +318,19 @@ UNFOLD = {
     },
 }
 
-# --- Logging: one line an event on stdout, never a body ---------------------------------------
+# --- Logging: one line an event on stdout, never a body or a token ----------------------------
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "filters": {"request_id": {"()": "core.middleware.RequestIdFilter"}},
-    "formatters": {"line": {"format": "{asctime} {levelname} {name} [{request_id}] {message}", "style": "{"}},
+    "formatters": {
+        "line": {
+            "()": "core.middleware.SecretPathFormatter",
+            "fmt": "{asctime} {levelname} {name} [{request_id}] {message}",
+            "style": "{",
+            "paths": "/account/[a-z]+/",  # the token of a mailed link
+        }
+    },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request_id"]}},
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
     "loggers": {"django": {"handlers": [], "propagate": True}},

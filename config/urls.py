@@ -8,6 +8,7 @@ from django.urls import URLPattern, URLResolver, include, path, register_convert
 from django.views.generic import RedirectView
 
 from accounts.models import Merchant
+from config.demo_mail import mail, mail_html, mailbox
 from config.docs import RedocView, SchemaView, SwaggerView, errors, redoc_script
 from core.health import HealthView, ReadyView
 from core.ids import IdConverter
@@ -27,10 +28,12 @@ def landing(request: HttpRequest) -> HttpResponse:
 api: list[URLPattern | URLResolver] = [
     path("health", HealthView.as_view(), name="health"),
     path("health/ready", ReadyView.as_view(), name="ready"),
+    path("", include("accounts.urls")),
     path("", include("payments.urls")),
 ]
 urlpatterns = [
     path("", landing, name="landing"),
+    path("", include("accounts.page_urls")),
     path("", include("checkout.urls")),
     path("", include("sandbox.urls")),
     path("api/v1/", include(api)),
@@ -39,6 +42,9 @@ urlpatterns = [
     path("api/redoc", RedocView.as_view(), name="redoc"),
     path("api/redoc.js", redoc_script, name="redoc_script"),
     path("api/errors", errors, name="errors"),
+    path("demo/mail", mailbox, name="demo_mailbox"),
+    path("demo/mail/<id:email_id>", mail, name="demo_mail"),
+    path("demo/mail/<id:email_id>/html", mail_html, name="demo_mail_html"),
     path("admin", RedirectView.as_view(url="/admin/")),
     path("admin/", admin.site.urls),
 ]

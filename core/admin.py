@@ -4,24 +4,28 @@ import json
 from datetime import timedelta
 from typing import Any, ClassVar
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.models import LogEntry
+from django.contrib.admin.utils import unquote
 from django.core.paginator import Paginator
 from django.db.models import CharField, Model, QuerySet
 from django.db.models.functions import Lower
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
-from unfold.contrib.filters.admin import RadioFilter, TextFilter
-from unfold.decorators import display
+from unfold.contrib.filters.admin import ChoicesCheckboxFilter, RadioFilter, TextFilter
+from unfold.decorators import action, display
 from unfold.views import ChangeList as UnfoldChangeList
 
+from core.errors import ApiError
 from core.ids import RANDOM_BYTES, new_id
+from core.mail import Email, send_again, to_send_again
 from core.money import Money
 
 # `name__lower__contains`: on MySQL's binary collation, which the money rules need, icontains minds the case.
@@ -35,8 +39,10 @@ STATUS_COLOURS = {
     "completed": "success",
     "succeeded": "success",
     "active": "success",
+    "sent": "success",
     "authorized": "info",
     "processing": "info",
+    "queued": "info",
     "requires_action": "warning",
     "pending": "warning",
     "onboarding": "warning",
@@ -202,3 +208,59 @@ class LogEntryAdmin(ReadOnlyAdmin):
     @display(description=_("change"))
     def change(self, entry: LogEntry) -> str:
         return entry.get_change_message()
+
+
+@admin.register(Email)
+class EmailAdmin(ReadOnlyAdmin):
+    """What was sent to whom. What it said is shown to nobody: it may hold a link that logs somebody in."""
+
+    list_display = ("id", "template", "status_label", "to", "created", "sent_at")
+    list_filter = (("status", ChoicesCheckboxFilter), CreatedFilter)
+    list_disable_select_all = True
+    search_by = {"eml_": "id__startswith", "@": "to", "": "to__startswith"}
+    search_help_text = _("Id, or how the address starts")
+    fieldsets = (
+        (None, {"fields": (("template", "status_label"), ("to", "language"), ("from_name", "reply_to"))}),
+        (_("Times"), {"fields": (("created_at", "sent_at"),)}),
+        (_("Technical"), {"fields": ("id", "merchant_id", ("due_at", "attempts"), "last_error")}),
+    )
+    actions = ("send_these",)
+    actions_detail = ("send_this",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Email]:
+        return super().get_queryset(request).defer("context")
+
+    @action(description=_("Send again"), permissions=["send"])
+    def send_these(self, request: HttpRequest, queryset: QuerySet[Email]) -> None:
+        for email in queryset:
+            self._send(request, email)
+
+    @action(
+        description=_("Send again"),
+        permissions=["send"],
+        dialog={
+            "title": _("Send again"),
+            "description": _("The worker tries it within seconds. A link in it may have run out meanwhile."),
+            "form_submit_text": _("Send"),
+            "form_class": None,
+        },
+    )
+    def send_this(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
+        self._send(request, self.get_queryset(request).get(pk=unquote(object_id)))
+        return HttpResponse(headers={"HX-Redirect": reverse("admin:core_email_change", args=[object_id])})
+
+    def has_send_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
+        """Whoever may look, for it says nothing new to nobody new. `object_id` is quoted, as in the path; None asks
+        for the list."""
+        if object_id is None:
+            return self.has_view_permission(request)
+        return self.has_view_permission(request) and to_send_again().filter(pk=unquote(object_id)).exists()
+
+    def _send(self, request: HttpRequest, email: Email) -> None:
+        try:
+            send_again(email.pk)
+        except ApiError as error:
+            messages.error(request, f"{email.pk}: {error.message}")
+        else:
+            self.log_change(request, email, str(_("Had it sent again.")))
+            messages.success(request, f"{email.pk}: {_('It is being sent.')}")

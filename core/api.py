@@ -5,18 +5,21 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 from django.core.cache import cache
 from django.db.models import QuerySet
+from django.utils.cache import patch_vary_headers
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.throttling import SimpleRateThrottle
+from rest_framework.throttling import BaseThrottle, SimpleRateThrottle
+from rest_framework.views import APIView
 
 from core.errors import ParameterInvalid, ParameterUnknown, as_api_error, shown_name
 from core.ids import IdField, is_id
+from core.indexes import along_index
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +33,36 @@ def answer(
 ) -> Response:
     """The envelope of a success: `{"<noun>": data, "status": "success", "message": …}`."""
     return Response({noun: data, "status": "success", "message": message}, status=status, headers=headers)
+
+
+def created(noun: str, data: Any, message: str, *, replayed: bool) -> Response:
+    """201 with the new object, or with the one that the same Idempotency-Key had made."""
+    return answer(noun, data, message, status=201, headers={"Idempotent-Replayed": "true"} if replayed else {})
+
+
+def answer_page(plural: str, page: "Page", data: Any, message: str) -> Response:
+    """The envelope of a list: besides the rows, the URLs of the pages before and after, or null."""
+    return Response(
+        {plural: data, "next": page.next, "previous": page.previous, "status": "success", "message": message}
+    )
+
+
+class ApiView(APIView):
+    """A view of the API. Its answers are nobody else's, and tell how much of the rate limit is left."""
+
+    noun: ClassVar[str] = ""
+    plural: ClassVar[str] = ""
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        response = super().finalize_response(request, response, *args, **kwargs)
+        patch_vary_headers(response, ["Authorization"])
+        response.setdefault("Cache-Control", "no-store")
+        state: RateLimitState | None = getattr(request, "rate_limit", None)
+        if state is not None:
+            response["RateLimit-Limit"] = str(state.limit)
+            response["RateLimit-Remaining"] = str(state.remaining)
+            response["RateLimit-Reset"] = str(state.reset)
+        return response
 
 
 # --- Requests ---------------------------------------------------------------------------------
@@ -49,6 +82,21 @@ class StrictSerializer(serializers.Serializer):
         if faults:
             raise serializers.ValidationError(faults)
         return value
+
+
+def read_body(kind: type[serializers.Serializer], request: Request, *, partial: bool = False) -> dict[str, Any]:
+    """What the body says, by a serializer; with `partial` only what is there. Raises ValidationError."""
+    serializer = kind(data=request.data, partial=partial)
+    serializer.is_valid(raise_exception=True)
+    return serializer.validated_data
+
+
+def refuse_parameters_but(request: Request, *known: str) -> None:
+    """Raises ParameterUnknown for a query parameter that the path does not know: a misspelt filter would otherwise
+    answer with everything."""
+    for name in request.query_params:
+        if name not in known:
+            raise ParameterUnknown(param=shown_name(name))
 
 
 class ApiField(serializers.Field):
@@ -82,10 +130,11 @@ def paginate(request: Request, rows: QuerySet[Any], *, ascending: bool = False) 
 
     The id is the cursor: ids sort by creation, so a page never moves.
     """
-    size = _page_size(request.query_params.get("page_size"))
-    direction, cursor = _read_cursor(request.query_params.get("cursor"), rows.model._meta.pk)
+    size = read_page_size(request.query_params.get("page_size"))
+    direction, cursor = read_cursor(request.query_params.get("cursor"), rows.model._meta.pk)
     backwards = direction == "before"
     forward = ascending != backwards
+    rows = along_index(rows)
     if cursor:
         rows = rows.filter(**{"id__gt" if forward else "id__lt": cursor})
     found = list(rows.order_by("id" if forward else "-id")[: size + 1])
@@ -100,7 +149,8 @@ def paginate(request: Request, rows: QuerySet[Any], *, ascending: bool = False) 
     )
 
 
-def _page_size(text: str | None) -> int:
+def read_page_size(text: str | None) -> int:
+    """The rows of a page. Raises ParameterInvalid."""
     if text is None:
         return PAGE_SIZE
     if not (text.isascii() and text.isdigit() and len(text) < 5 and 1 <= int(text) <= MAX_PAGE_SIZE):
@@ -108,7 +158,8 @@ def _page_size(text: str | None) -> int:
     return int(text)
 
 
-def _read_cursor(text: str | None, key: IdField) -> tuple[str, str]:
+def read_cursor(text: str | None, key: IdField) -> tuple[str, str]:
+    """`after` or `before`, and the id of a row of the model with this key. Raises ParameterInvalid."""
     if text is None:
         return "after", ""
     direction, _, cursor = text.partition(".")
@@ -123,6 +174,15 @@ def _page_url(request: Request, direction: str, cursor: str) -> str:
 
 
 # --- Throttles --------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class RateLimitState:
+    """What the headers say: requests in a window, those that are left, seconds to the next window."""
+
+    limit: int
+    remaining: int
+    reset: int
+
+
 class CounterThrottle(SimpleRateThrottle):
     """A counter per window and client in the shared cache; `scope` names the rate in the settings."""
 
@@ -130,21 +190,44 @@ class CounterThrottle(SimpleRateThrottle):
     num_requests: int
 
     def get_cache_key(self, request: Request, view: Any) -> str:
-        return f"throttle:{self.scope}:{client_network(self.get_ident(request))}"
+        return f"throttle:{self.scope}:{self.client(request)}"
+
+    def client(self, request: Request) -> str:
+        """Whom the counter belongs to; the network of the request unless a throttle says otherwise."""
+        return client_network_of(request)
 
     def allow_request(self, request: Request, view: Any) -> bool:
         window = int(time.time()) // self.duration
         key = f"{self.get_cache_key(request, view)}:{window}"
         try:
             cache.add(key, 0, timeout=self.duration)
-            return cache.incr(key) <= self.num_requests
+            count = cache.incr(key)
         except Exception as error:  # evicted in between, or there is no cache: people pay all the same
             logger.warning("not throttled: %s", type(error).__name__)
             return True
+        self._remember(request, max(self.num_requests - count, 0))
+        return count <= self.num_requests
 
-    def wait(self) -> float:
+    def _remember(self, request: Request, remaining: int) -> None:
+        """For the headers; of several limits the one that is closest to its end."""
+        known: RateLimitState | None = getattr(request, "rate_limit", None)
+        if known is None or remaining < known.remaining:
+            request.rate_limit = RateLimitState(self.num_requests, remaining, self.wait())  # type: ignore[attr-defined]
+
+    def wait(self) -> int:
         """Seconds to the next window."""
-        return self.duration - time.time() % self.duration + 1
+        return int(self.duration - time.time() % self.duration) + 1
+
+
+def client_network_of(request: Any) -> str:
+    """The client's address behind the proxies that are trusted, or its network (see client_network)."""
+    return client_network(BaseThrottle().get_ident(request))
+
+
+def address_to_lock_out(request: Any) -> str | None:
+    """Axes keeps an address: the first of the network, or none when there is none to tell."""
+    network = client_network_of(request)
+    return None if network == "unknown" else network.partition("/")[0]
 
 
 def client_network(address: str | None) -> str:

@@ -95,6 +95,20 @@ def check_allowed_hosts(app_configs: Sequence[Any] | None, **options: Any) -> Me
 
 
 @register(INSTALLATION, deploy=True)
+def check_email(app_configs: Sequence[Any] | None, **options: Any) -> Messages:
+    """Mails hold links that log somebody in, so they are neither printed to a log nor sent in the clear."""
+    if settings.DEMO:
+        return []
+    if not settings.EMAIL_HOST:
+        hint = "Name a mail server in EMAIL_URL."
+        return [Error("Mails are printed instead of being sent, with the links in them.", hint=hint, id="tillgate.E110")]
+    if settings.EMAIL_USE_TLS or settings.EMAIL_USE_SSL or _is_local(settings.EMAIL_HOST):
+        return []
+    hint = "Use smtp+tls:// or smtp+ssl:// in EMAIL_URL."
+    return [Error(f"Mails to {settings.EMAIL_HOST} travel unencrypted.", hint=hint, id="tillgate.E111")]
+
+
+@register(INSTALLATION, deploy=True)
 def check_one_machine(app_configs: Sequence[Any] | None, **options: Any) -> Messages:
     if connections["default"].vendor != "sqlite":
         return []

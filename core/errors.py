@@ -69,6 +69,10 @@ class DuplicateKey(ApiError):
     code, message = "duplicate_key", "A key stands twice in the same JSON object."
 
 
+class UrlForbidden(ApiError):
+    code, message = "url_forbidden", "This URL is not allowed here."
+
+
 class NotAuthenticated(ApiError):
     status, type, code = 401, "authentication", "not_authenticated"
     message = "Log in, or send a secret API key."
@@ -102,6 +106,11 @@ class MediaTypeUnsupported(ApiError):
 class RateLimited(ApiError):
     status, type, code = 429, "rate_limit", "rate_limited"
     message = "Too many requests. Wait for the seconds in Retry-After."
+
+
+class LockedOut(ApiError):
+    status, type, code = 429, "rate_limit", "locked_out"
+    message = "Too many wrong passwords. Wait for the seconds in Retry-After, or reset the password."
 
 
 class Unavailable(ApiError):
@@ -214,8 +223,12 @@ def _faults(detail: Any, param: str = "") -> Iterator[dict[str, str]]:
         yield {"param": param, "code": code, "message": str(detail)}
 
 
+def is_api(request: HttpRequest) -> bool:
+    return f"{request.path}/".startswith("/api/")
+
+
 def _page_or_json(request: HttpRequest, error: ApiError) -> HttpResponse:
-    if f"{request.path}/".startswith("/api/"):
+    if is_api(request):
         return JsonResponse(body_of(error), status=error.status)
     return render(request, f"{error.status}.html", {"request_id": current_request_id()}, status=error.status)
 
@@ -230,6 +243,13 @@ def permission_denied(request: HttpRequest, exception: Exception) -> HttpRespons
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     return _page_or_json(request, NotPermitted())
+
+
+def locked_out(request: HttpRequest, response: HttpResponse, credentials: Any = None) -> HttpResponse:
+    """What axes answers when an address was tried too often from one network."""
+    response = _page_or_json(request, LockedOut())
+    response["Retry-After"] = str(int(settings.AXES_COOLOFF_TIME.total_seconds()))
+    return response
 
 
 def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:

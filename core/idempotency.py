@@ -6,7 +6,7 @@ No response is stored: a replay answers with the row as it is now, so a stored 5
 import hashlib
 import re
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import orjson
 from django.db import IntegrityError, models, transaction
@@ -54,6 +54,11 @@ def read_key(header: str | None, body: str | None) -> str | None:
     if not KEY_PATTERN.fullmatch(key):
         raise IdempotencyKeyInvalid(param="idempotency_key")
     return hashlib.sha256(key.encode()).hexdigest()
+
+
+def key_of(request: Any) -> str | None:
+    """The request's key from its header, as SHA-256; None when it has none."""
+    return read_key(request.headers.get("Idempotency-Key"), None)
 
 
 def fingerprint(validated: dict) -> str:

@@ -32,6 +32,11 @@ def new_id(prefix: str, *, at: datetime | None = None, randomness: bytes | None 
     return f"{prefix}_{str(ulid).lower()}"
 
 
+def first_id(prefix: str, at: datetime) -> str:
+    """The least id of that moment: ids begin with their time, so age needs no index of its own."""
+    return new_id(prefix, at=max(at, EPOCH), randomness=bytes(RANDOM_BYTES))
+
+
 def is_id(value: object, prefix: str = PREFIX_PATTERN) -> bool:
     """Whether the value is an id in canonical form; checked before any query."""
     return isinstance(value, str) and bool(re.fullmatch(f"{prefix}_{ULID_PATTERN}", value, re.ASCII))

@@ -1,7 +1,9 @@
 """What every request passes: an id of its own, and one path for both slash forms."""
 
 import logging
+import re
 from collections.abc import Callable
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.middleware.locale import LocaleMiddleware
@@ -62,3 +64,14 @@ class RequestIdFilter(logging.Filter):
         request = getattr(record, "request", None)
         record.request_id = current_request_id() or getattr(request, "request_id", "-")
         return True
+
+
+class SecretPathFormatter(logging.Formatter):
+    """Leaves out what follows `paths`, a regular expression, on a log line: whoever reads a mailed link may use it."""
+
+    def __init__(self, *, paths: str, **options: Any) -> None:
+        super().__init__(**options)
+        self.secret = re.compile(rf"({paths})[^\s\"']+")
+
+    def format(self, record: logging.LogRecord) -> str:
+        return self.secret.sub(r"\1…", super().format(record))

@@ -34,38 +34,52 @@ class QueueRow(models.Model):
     class Meta:
         abstract = True
 
+    @classmethod
+    def late(cls, limit: datetime) -> models.QuerySet[Any]:
+        """Rows that were due before the limit, and still wait for a worker."""
+        return cls._default_manager.filter(due_at__lt=limit)
+
 
 @dataclass(frozen=True)
 class Task:
-    """`handler` runs every `every` seconds and answers how many jobs it did."""
+    """`handler` runs every `every` seconds and answers how many jobs it did. A task whose turns may last has two of
+    them side by side: while one waits for its last jobs, the next has begun."""
 
     name: str
     every: float
     handler: Callable[[], int]
+    turns: int = 1
 
 
 registry: dict[str, Task] = {}
 
 
-def periodic(name: str, every: float, handler: Callable[[], int]) -> None:
+def periodic(name: str, every: float, handler: Callable[[], int], *, turns: int = 1) -> None:
     """Registers a task for `manage.py work` and for Celery's beat. Running it twice at once must be harmless."""
-    registry[name] = Task(name, every, handler)
+    registry[name] = Task(name, every, handler, turns)
 
 
 def claim(rows: models.QuerySet[Any]) -> Any | None:
     """Takes one due row for the length of the lease, or None. `rows` is joined to nothing."""
+    claimed = claim_batch(rows, 1)
+    return claimed[0] if claimed else None
+
+
+def claim_batch(rows: models.QuerySet[Any], limit: int) -> list[Any]:
+    """Takes as many due rows as there are, `limit` at most, for the length of the lease, which they share."""
     now = timezone.now()
     due = rows.filter(due_at__lte=now).order_by("due_at")
     if not due.exists():  # an idle worker takes no write lock
-        return None
+        return []
     skip = connection.features.has_select_for_update_skip_locked
     with transaction.atomic():
-        row = due.select_for_update(skip_locked=skip).first()
-        if row is None:
-            return None
-        rows.model.objects.filter(pk=row.pk).update(due_at=now + LEASE, attempts=F("attempts") + 1)
-    row.refresh_from_db()
-    return row
+        claimed = list(due.select_for_update(skip_locked=skip)[:limit])
+        taken = rows.model.objects.filter(pk__in=[row.pk for row in claimed])
+        taken.update(due_at=now + LEASE, attempts=F("attempts") + 1)
+    for row in claimed:
+        row.due_at = now + LEASE
+        row.attempts += 1
+    return claimed
 
 
 def drain(rows: models.QuerySet[Any], handle: Callable[[Any], None]) -> int:
@@ -85,10 +99,15 @@ def drain(rows: models.QuerySet[Any], handle: Callable[[Any], None]) -> int:
 
 def _put_back(row: Any, error: Exception) -> None:
     delay = RETRY_DELAYS[min(row.attempts, len(RETRY_DELAYS)) - 1]
-    text = f"{type(error).__name__}: {error}".encode(errors="replace").decode().replace("\0", "?")  # storable
     type(row).objects.filter(pk=row.pk, due_at=row.due_at).update(
-        due_at=timezone.now() + delay, last_error=text[:ERROR_LENGTH]
+        due_at=timezone.now() + delay, last_error=error_text(error)
     )
+
+
+def error_text(error: Exception) -> str:
+    """What of an error goes into `last_error`: storable in every database, and short enough."""
+    text = f"{type(error).__name__}: {error}".encode(errors="replace").decode().replace("\0", "?")
+    return text[:ERROR_LENGTH]
 
 
 def run_due(limit: int = 1000) -> int:
@@ -105,7 +124,7 @@ def run_due(limit: int = 1000) -> int:
 def late_rows(now: datetime | None = None) -> dict[str, int]:
     """How many rows of each queue are past due by more than LATE: all zero while workers do their job."""
     limit = (now or timezone.now()) - LATE
-    return {model.__name__: model.objects.filter(due_at__lt=limit).count() for model in _queues()}
+    return {model.__name__: model.late(limit).count() for model in _queues()}
 
 
 def _queues() -> list[Any]:

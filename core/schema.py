@@ -135,6 +135,10 @@ HEADERS: dict[str, dict[str, Any]] = {
         "schema": {"type": "string", "const": "true"},
     },
 }
+PAGES: dict[str, dict[str, Any]] = {
+    "next": {"type": ["string", "null"], "format": "uri", "description": "The page after this one"},
+    "previous": {"type": ["string", "null"], "format": "uri", "description": "The page before this one"},
+}
 WAITS = {RateLimited.status, Unavailable.status}
 
 
@@ -206,12 +210,15 @@ class EnvelopeSchema(AutoSchema):
         return response
 
     def _enveloped(self, inner: dict[str, Any]) -> dict[str, Any]:
-        noun = getattr(self.view, "noun", "data")
+        is_list = inner.get("type") == "array"
+        noun = getattr(self.view, "plural", "data") if is_list else getattr(self.view, "noun", "data")
+        pages = PAGES if is_list else {}
         return {
             "type": "object",
-            "required": [noun, "status", "message"],
+            "required": [noun, *pages, "status", "message"],
             "properties": {
                 noun: inner,
+                **pages,
                 "status": {"type": "string", "const": "success"},
                 "message": {"type": "string", "description": "A sentence for people", "examples": ["Done."]},
             },

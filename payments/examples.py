@@ -62,3 +62,41 @@ PUBLIC_PAYMENT: dict[str, Any] = {
     "created_at": "2026-11-21T09:30:00Z",
     "updated_at": "2026-11-21T09:30:00Z",
 }
+MERCHANT_PAYMENT: dict[str, Any] = {
+    **PUBLIC_PAYMENT,
+    "customer_id": "cus_01m7xt2rzqb2c3d4e5f6g7h8j9",
+    "customer_phone": "+1 202 555 0143",
+    "customer_location": "Springfield, US",
+    "metadata": {"seat": "14C"},
+    "provider": "sandbox",
+    "capture_method": "automatic",
+    "return_url": "https://shop.example.com/thanks",
+    "cancellation_reason": None,
+    "amount_captured": 99.99,
+    "amount_refunded": 0.00,
+    "amount_refund_pending": 0.00,
+    "amount_disputed": 0.00,
+}
+CHANGE: dict[str, Any] = {
+    "description": "Two concert tickets, row F",
+    "metadata": {"seat": "14F", "note": None},
+    "status": "cancelled",
+    "cancellation_reason": "requested_by_customer",
+    "reason": "duplicate",
+}
+TRANSACTION: dict[str, Any] = {
+    "id": "txn_01m7xt2s1c9d8e7f6g5h4j3k2m",
+    "payment_id": PAYMENT_ID,
+    "kind": "sale",
+    "status": "succeeded",
+    "amount": 99.99,
+    "currency": "USD",
+    "method": "credit_card",
+    "failure": None,
+    "created_at": "2026-11-21T09:30:00Z",
+    "updated_at": "2026-11-21T09:30:01Z",
+    "provider": "sandbox",
+    "provider_reference": "ch_01m7xt2s1w3x4y5z6a7b8c9d0e",
+    "provider_code": None,
+    "provider_response": {"id": "ch_01m7xt2s1w3x4y5z6a7b8c9d0e", "status": "succeeded"},
+}

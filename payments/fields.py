@@ -1,7 +1,5 @@
-"""The fields of requests and answers: how each is read, and what the description says of it (core/schema.py)."""
+"""The fields that only payments have."""
 
-import re
-from decimal import Decimal
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
@@ -9,78 +7,11 @@ from rest_framework import serializers
 
 from core.api import ApiField
 from core.errors import ParameterInvalid
-from core.idempotency import KEY_PATTERN, IdempotencyKeyInvalid
-from core.money import EXPONENTS, MAX_MAJOR, Money, read_currency, read_digits
+from core.fields import whole
 from payments.cards import refuse_card_numbers
-from payments.models import ORDER_ID_LENGTH, Payment
+from payments.models import METADATA_KEY_LENGTH, METADATA_KEYS, METADATA_VALUE_LENGTH, ORDER_ID_LENGTH
 
-METADATA_KEYS, METADATA_KEY_LENGTH, METADATA_VALUE_LENGTH = 50, 40, 500
 STORABLE = r"[^\u0000]"  # the parser lets no NUL through, nor half of a surrogate pair
-# Control characters and ends of a line or paragraph; and Unicode's Default_Ignorable_Code_Point, which shows nothing.
-CONTROL = r"\u0000-\u001f\u007f-\u009f\u2028\u2029"
-IGNORABLE = (
-    r"\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
-    r"\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8"
-)
-LINE = rf"^[^{CONTROL}]*$"
-LINE_NOT_BLANK = rf"^[^{CONTROL}]*[^\s{CONTROL}{IGNORABLE}][^{CONTROL}]*$"
-EMAIL_CHARACTERS = r"^[!#-~]+$"
-MAX_WHOLE_DIGITS = 64
-
-
-def _whole(data: Any) -> Any:
-    """A JSON number that is whole, as an int: 2.0 is an integer to JSON Schema. Other data as it is."""
-    if isinstance(data, Decimal) and data.adjusted() < MAX_WHOLE_DIGITS and data == data.to_integral_value():
-        return int(data)
-    return data
-
-
-class TextField(serializers.CharField):
-    """A text of one line that can be seen, and nothing but text (REST framework would take 5 for "5")."""
-
-    default_error_messages = {"invalid": "Send a text of one line, without control characters."}
-
-    @property
-    def rules(self) -> dict[str, Any]:
-        return {"pattern": LINE if self.allow_blank else LINE_NOT_BLANK}
-
-    def to_internal_value(self, data: Any) -> str:
-        if not isinstance(data, str) or not re.fullmatch(LINE, data):
-            self.fail("invalid")
-        if not self.allow_blank and not re.fullmatch(LINE_NOT_BLANK, data):
-            self.fail("blank")
-        return super().to_internal_value(data)
-
-
-class EmailField(serializers.EmailField):
-    """An address in visible ASCII (an international domain as xn--…): the databases and mail servers agree on
-    no other, and some letters fold into ASCII ones. No quoted local part: it may hold anything."""
-
-    rules = {"pattern": EMAIL_CHARACTERS}
-
-    def to_internal_value(self, data: Any) -> str:
-        text = super().to_internal_value(data)
-        if not re.fullmatch(EMAIL_CHARACTERS, text):
-            self.fail("invalid")
-        return text
-
-
-class OneOfField(serializers.ChoiceField):
-    """One of a few words. Its error names them, and does not repeat what was sent."""
-
-    def __init__(self, choices: Any, **options: Any) -> None:
-        super().__init__(choices, **options)
-        self.error_messages["invalid_choice"] = f"Choose one of: {', '.join(self.choices)}."
-
-
-@extend_schema_field({"type": "string"})
-class KeyField(ApiField):
-    rules = {"pattern": "^[!-~]{1,255}$"}
-
-    def read(self, data: Any) -> str:
-        if not isinstance(data, str) or not KEY_PATTERN.fullmatch(data):
-            raise IdempotencyKeyInvalid
-        return data
 
 
 @extend_schema_field({"type": ["string", "integer"], "pattern": "^[A-Za-z0-9._:-]{1,64}$"})
@@ -93,7 +24,7 @@ class OrderIdField(serializers.RegexField):
         super().__init__(r"\A[A-Za-z0-9._:-]+\Z", max_length=ORDER_ID_LENGTH, trim_whitespace=False, **options)
 
     def to_internal_value(self, data: Any) -> str:
-        data = _whole(data)
+        data = whole(data)
         if isinstance(data, bool) or not isinstance(data, str | int):
             self.fail("invalid")
         return super().to_internal_value(str(data))
@@ -107,103 +38,44 @@ class DigitsField(serializers.CharField):
         super().__init__(trim_whitespace=False, **options)
 
     def to_internal_value(self, data: Any) -> str:
-        data = _whole(data)
+        data = whole(data)
         if isinstance(data, bool) or not isinstance(data, str | int):
             self.fail("invalid")
         return super().to_internal_value(str(data))
 
 
-@extend_schema_field(
-    {
-        "type": ["number", "string"],
-        "minimum": 0.0001,
-        "maximum": float(MAX_MAJOR),
-        "pattern": r"^(?=.*[1-9])[0-9]{1,64}(\.[0-9]{1,64})?$",
-    }
-)
-class AmountField(ApiField):
-    """Its digits as sent: how many decimals they may have depends on the currency."""
-
-    def read(self, data: Any) -> str:
-        return read_digits(data)
-
-
-@extend_schema_field({"type": "string", "enum": sorted(EXPONENTS)})
-class CurrencyField(ApiField):
-    def read(self, data: Any) -> str:
-        return read_currency(data)
-
-
-@extend_schema_field(
-    {
+def _metadata_schema(value: dict[str, Any]) -> dict[str, Any]:
+    return {
         "type": "object",
         "maxProperties": METADATA_KEYS,
         "propertyNames": {"pattern": f"^{STORABLE}{{1,{METADATA_KEY_LENGTH}}}$"},
-        "additionalProperties": {"type": "string", "pattern": f"^{STORABLE}{{0,{METADATA_VALUE_LENGTH}}}$"},
+        "additionalProperties": {**value, "pattern": f"^{STORABLE}{{0,{METADATA_VALUE_LENGTH}}}$"},
     }
-)
+
+
+@extend_schema_field(_metadata_schema({"type": "string"}))
 class MetadataField(ApiField):
     """Up to 50 texts by key, the merchant's own."""
 
-    def read(self, data: Any) -> dict[str, str]:
+    def read(self, data: Any) -> dict[str, str | None]:
         if not isinstance(data, dict) or len(data) > METADATA_KEYS:
             raise ParameterInvalid(f"metadata is an object of up to {METADATA_KEYS} texts.")
         for key, value in data.items():
             if not 1 <= len(key) <= METADATA_KEY_LENGTH:
                 raise ParameterInvalid(f"A key of metadata has 1 to {METADATA_KEY_LENGTH} characters.")
-            if not isinstance(value, str) or len(value) > METADATA_VALUE_LENGTH:
-                raise ParameterInvalid(f"A value of metadata is a text of up to {METADATA_VALUE_LENGTH} characters.")
+            self.check_value(value)
             refuse_card_numbers(f"{key} {value}", param="metadata")
         return data
 
-
-@extend_schema_field({"type": ["integer", "string"]})
-class NumberField(ApiField):
-    """A JSON integer, or the same as a text of digits; `pattern` is for the text."""
-
-    def __init__(self, *, minimum: int, maximum: int, pattern: str, **options: Any) -> None:
-        self.rules: dict[str, Any] = {"minimum": minimum, "maximum": maximum, "pattern": pattern}
-        super().__init__(**options)
-
-    def read(self, data: Any) -> int:
-        if isinstance(data, str) and data.isascii() and data.isdigit() and len(data) <= 4:
-            data = int(data)
-        data = _whole(data)
-        if not isinstance(data, int) or isinstance(data, bool):
-            raise ParameterInvalid("The value must be a whole number.")
-        if not self.rules["minimum"] <= data <= self.rules["maximum"]:
-            raise ParameterInvalid("The value must be from {minimum} to {maximum}.".format(**self.rules))
-        return data
+    def check_value(self, value: Any) -> None:
+        if not isinstance(value, str) or len(value) > METADATA_VALUE_LENGTH:
+            raise ParameterInvalid(f"A value of metadata is a text of up to {METADATA_VALUE_LENGTH} characters.")
 
 
-@extend_schema_field({"type": "number"})
-class MoneyField(serializers.ReadOnlyField):
-    """A Money, which the renderer writes as a number with exactly its currency's decimals."""
+@extend_schema_field(_metadata_schema({"type": ["string", "null"]}))
+class MetadataChangeField(MetadataField):
+    """Texts to set; null removes a key."""
 
-
-class MinorUnitsField(MoneyField):
-    """A column of minor units, shown as money in the row's currency."""
-
-    def get_attribute(self, instance: Payment) -> Money:
-        amount: Any = super().get_attribute(instance)
-        return Money(amount, instance.currency)
-
-
-class OptionalField(serializers.CharField):
-    """A text that is null when empty."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(read_only=True, allow_null=True, **options)
-
-    def to_representation(self, value: Any) -> Any:
-        return str(value) if value else None
-
-
-class TimeField(serializers.DateTimeField):
-    """Left as a datetime: the renderer writes ISO 8601 in UTC."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(read_only=True, **options)
-
-    def to_representation(self, value: Any) -> Any:
-        return value
+    def check_value(self, value: Any) -> None:
+        if value is not None:
+            super().check_value(value)

@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from accounts.models import EMAIL_LENGTH, LOCATION_LENGTH, NAME_LENGTH, PHONE_LENGTH, Customer, Merchant
+from accounts.models import EMAIL_LENGTH, LOCATION_LENGTH, NAME_LENGTH, PHONE_LENGTH, Customer, Merchant, Method
 from core.idempotency import IdempotentRow
 from core.ids import MAX_LENGTH, IdField
 from core.money import CURRENCY_LENGTH, Money
@@ -21,6 +21,7 @@ DESCRIPTION_LENGTH = 500
 ORDER_ID_LENGTH = 64
 URL_LENGTH = 2048
 CODE_LENGTH = 64
+METADATA_KEYS, METADATA_KEY_LENGTH, METADATA_VALUE_LENGTH = 50, 40, 500
 MESSAGE_LENGTH = 255
 
 REFERENCE_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford: no I, L, O, U to misread
@@ -29,14 +30,6 @@ REFERENCE_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford: no I, L, O
 def new_reference() -> str:
     """`TG-` and ten characters, for people to read out."""
     return "TG-" + "".join(secrets.choice(REFERENCE_ALPHABET) for _i in range(10))
-
-
-class Method(models.TextChoices):
-    CREDIT_CARD = "credit_card", _("Credit card")
-    DEBIT_CARD = "debit_card", _("Debit card")
-    PAYPAL = "paypal", _("PayPal")
-    BANK_TRANSFER = "bank_transfer", _("Bank transfer")
-    MOBILE_MONEY = "mobile_money", _("Mobile money")
 
 
 CARD_METHODS = {Method.CREDIT_CARD, Method.DEBIT_CARD}
@@ -108,7 +101,8 @@ class Payment(IdempotentRow, QueueRow):
 
     id = IdField("pay")
     reference = models.CharField(max_length=13, unique=True, default=new_reference, editable=False)
-    merchant = models.ForeignKey(Merchant, models.PROTECT, related_name="payments")
+    # No index of its own: those of the lists start with it. The same for a transaction's foreign keys.
+    merchant = models.ForeignKey(Merchant, models.PROTECT, db_index=False, related_name="payments")
     customer = models.ForeignKey(Customer, models.PROTECT, related_name="payments")
     order_id = models.CharField(max_length=ORDER_ID_LENGTH, null=True, blank=True)  # noqa: DJ001 NULL: no order
     # SHA-256 of merchant and order while the status holds the order: one success per order, kept by the database.
@@ -125,7 +119,7 @@ class Payment(IdempotentRow, QueueRow):
 
     # The payer as they gave themselves; the customer row may say otherwise.
     customer_name = models.CharField(max_length=NAME_LENGTH)
-    customer_email = models.EmailField(max_length=EMAIL_LENGTH)
+    customer_email = models.EmailField(max_length=EMAIL_LENGTH)  # as normalize_email spells it
     customer_phone = models.CharField(max_length=PHONE_LENGTH, blank=True, default="")
     customer_location = models.CharField(max_length=LOCATION_LENGTH, blank=True, default="")
     description = models.CharField(max_length=DESCRIPTION_LENGTH, blank=True, default="")
@@ -169,9 +163,13 @@ class Payment(IdempotentRow, QueueRow):
                 name="payment_completed_is_captured",
             ),
         ]
+        # A list walks the first of these that fits (core/indexes.py): the fewest rows come first.
         indexes = [
-            models.Index(fields=["merchant", "id"], name="payment_by_merchant"),
             models.Index(fields=["merchant", "order_id", "id"], name="payment_by_order"),
+            models.Index(fields=["merchant", "customer_email", "id"], name="payment_by_customer"),
+            models.Index(fields=["merchant", "status", "id"], name="payment_by_status"),
+            models.Index(fields=["merchant", "id"], name="payment_by_merchant"),
+            models.Index(fields=["customer_email", "id"], name="payment_by_email"),
         ]
 
     def __str__(self) -> str:
@@ -243,8 +241,8 @@ class Transaction(QueueRow):
     }
 
     id = IdField("txn")
-    payment = models.ForeignKey(Payment, models.PROTECT, related_name="transactions")
-    merchant = models.ForeignKey(Merchant, models.PROTECT, related_name="transactions")
+    payment = models.ForeignKey(Payment, models.PROTECT, db_index=False, related_name="transactions")
+    merchant = models.ForeignKey(Merchant, models.PROTECT, db_index=False, related_name="transactions")
     # The payment's id until the status is final: the database lets one transaction of a payment be in flight.
     open_for = models.CharField(max_length=MAX_LENGTH, null=True, unique=True, editable=False)  # noqa: DJ001
     kind = models.CharField(max_length=20, choices=TransactionKind.choices)

@@ -4,27 +4,23 @@ import re
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
-from core.errors import ApiError
+from core.errors import UrlForbidden
 
 MAX_URL_LENGTH = 2048
 # Browsers drop tabs and line ends and read a backslash as a slash: no such character may pass.
 FORBIDDEN = re.compile(r"[\x00-\x20\x7f\\]|[^\x00-\x7f]")
 DEFAULT_PORTS = {"https": 443, "http": 80}
 LOCAL_HOSTS = {"localhost", "127.0.0.1"}
-
-
-class UrlForbidden(ApiError):
-    code = "url_forbidden"
-    message = "return_url must start with one of the merchant's allowed return origins."
+NOT_ALLOWED = "return_url must start with one of the merchant's allowed return origins."
 
 
 def read_return_url(url: str, allowed: Iterable[str], *, sandbox: bool) -> str:
     """The URL as given, or UrlForbidden. Plain http is for a sandbox merchant on this machine only."""
     if len(url) > MAX_URL_LENGTH or FORBIDDEN.search(url):
-        raise UrlForbidden(param="return_url")
+        raise UrlForbidden(NOT_ALLOWED, param="return_url")
     origin = origin_of(url)
     if origin is None or origin not in {origin_of(other) for other in allowed}:
-        raise UrlForbidden(param="return_url")
+        raise UrlForbidden(NOT_ALLOWED, param="return_url")
     scheme, host, _port = origin
     if scheme != "https" and not (sandbox and host in LOCAL_HOSTS):
         raise UrlForbidden("return_url must be https.", param="return_url")

@@ -10,39 +10,46 @@ from accounts.models import EMAIL_LENGTH, LOCATION_LENGTH, NAME_LENGTH, PHONE_LE
 from accounts.services import merchant_to_pay
 from core.api import StrictSerializer
 from core.errors import ParameterInvalid, ParameterMissing
-from core.money import Money
-from payments import examples
-from payments.cards import MAX_EXPIRY_YEARS, LiveCardRefused, read_card, refuse_card_numbers
-from payments.failures import MESSAGES
-from payments.fields import (
+from core.fields import (
     AmountField,
     CurrencyField,
-    DigitsField,
     EmailField,
     KeyField,
-    MetadataField,
     MinorUnitsField,
     MoneyField,
     NumberField,
     OneOfField,
     OptionalField,
-    OrderIdField,
     TextField,
     TimeField,
 )
+from core.money import Money
+from payments import examples
+from payments.cards import MAX_EXPIRY_YEARS, LiveCardRefused, read_card, refuse_card_numbers
+from payments.failures import MESSAGES
+from payments.fields import DigitsField, MetadataChangeField, MetadataField, OrderIdField
 from payments.models import (
     CARD_METHODS,
     DESCRIPTION_LENGTH,
     URL_LENGTH,
+    CancellationReason,
     CaptureMethod,
     Method,
     Payment,
     Status,
+    Transaction,
+    TransactionKind,
+    TransactionStatus,
 )
 
 FAILURE_CODES = [(code, code) for code in MESSAGES]
 NEXT_ACTIONS = [("redirect", "redirect"), ("bank_transfer", "bank_transfer")]
 CARD_FIELDS = ("card_number", "card_expiry_month", "card_expiry_year", "card_cvv")
+MERCHANT_REASONS = [
+    (reason.value, reason.label)
+    for reason in CancellationReason
+    if reason not in (CancellationReason.EXPIRED, CancellationReason.VOID)
+]
 FREE_TEXTS = ("customer_name", "customer_email", "customer_phone", "customer_location", "description")
 
 
@@ -122,8 +129,9 @@ class PaymentRequest(StrictSerializer):
     }
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Model fields, and besides them a Merchant, a Money, and a CardSource or None."""
-        merchant = merchant_to_pay(attrs.pop("merchant_id", None))
+        """Model fields, and besides them a Merchant, a Money, and a CardSource or None. The context may hold the
+        merchant of the credential, for a request that names none."""
+        merchant = self.context.get("merchant") or merchant_to_pay(attrs.pop("merchant_id", None))
         money = Money.parse(attrs.pop("amount"), attrs.pop("currency", None) or merchant.default_currency)
         for name in FREE_TEXTS:
             refuse_card_numbers(attrs.get(name, ""), param=name)
@@ -152,6 +160,36 @@ def _card(attrs: dict[str, Any], sandbox: bool) -> Any:
         cvv=given.get("card_cvv", ""),
         today=timezone.now().date(),
     )
+
+
+class PaymentChange(StrictSerializer):
+    """What a merchant changes about a payment; only what is sent changes, all of it or nothing."""
+
+    description = TextField(
+        max_length=DESCRIPTION_LENGTH, required=False, allow_blank=True, help_text="Shown to the payer"
+    )
+    metadata = MetadataChangeField(required=False, help_text="Merged with what is there; null removes a key")
+    status = OneOfField(
+        Status.choices,
+        required=False,
+        help_text="`cancelled`; in the sandbox also `completed`, `authorized`, `failed`, `requires_action`, which "
+        "the emulated provider then does",
+    )
+    cancellation_reason = OneOfField(MERCHANT_REASONS, required=False, help_text="Together with `cancelled`")
+
+    examples = examples.CHANGE
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if "cancellation_reason" in attrs and attrs.get("status") != Status.CANCELLED:
+            raise ParameterInvalid("A reason goes with the status cancelled.", param="cancellation_reason")
+        refuse_card_numbers(attrs.get("description", ""), param="description")
+        return attrs
+
+
+class Cancellation(StrictSerializer):
+    reason = OneOfField(MERCHANT_REASONS, required=False, help_text="Why; requested_by_customer when absent")
+
+    examples = examples.CHANGE
 
 
 # --- Out --------------------------------------------------------------------------------------
@@ -201,7 +239,7 @@ class PublicPayment(serializers.Serializer):
     amount = MoneyField(source="money", help_text="Major units, with exactly the currency's decimals")
     currency = serializers.CharField(help_text="ISO 4217")
     customer_name = serializers.CharField(help_text="The payer, as given in the request")
-    customer_email = serializers.EmailField(help_text="The payer's address, as given in the request")
+    customer_email = serializers.EmailField(help_text="The payer's address, in lower case")
     description = OptionalField(help_text="What is paid for")
     payment_method = OptionalField(help_text="How it is paid; null until the payer has chosen")
     card = serializers.SerializerMethodField(help_text="The card, as far as it may be shown; null for other methods")
@@ -243,3 +281,39 @@ class MerchantPayment(PublicPayment):
     amount_refunded = MinorUnitsField(help_text="What has been given back")
     amount_refund_pending = MinorUnitsField(help_text="What is on its way back")
     amount_disputed = MinorUnitsField(help_text="What the payer disputes")
+
+    examples = examples.MERCHANT_PAYMENT
+
+
+class PayerTransaction(serializers.Serializer):
+    """One operation at a provider, as far as the payer may see it."""
+
+    id = serializers.CharField(help_text="The transaction's id")
+    payment_id = serializers.CharField(help_text="The payment that it belongs to")
+    kind = serializers.ChoiceField(TransactionKind.choices, help_text="What was to be done")
+    status = serializers.ChoiceField(TransactionStatus.choices, help_text="What came of it")
+    amount = MoneyField(source="money", help_text="Major units, with exactly the currency's decimals")
+    currency = serializers.CharField(help_text="ISO 4217")
+    method = serializers.CharField(help_text="How it was paid")
+    failure = serializers.SerializerMethodField(help_text="Why it failed; null when it did not")
+    created_at = TimeField(help_text="ISO 8601, UTC")
+    updated_at = TimeField(help_text="ISO 8601, UTC")
+
+    examples = examples.TRANSACTION
+
+    @extend_schema_field(FailureView(allow_null=True))
+    def get_failure(self, txn: Transaction) -> dict[str, str] | None:
+        code = txn.failure_code
+        return {"code": code, "message": str(MESSAGES[code])} if code in MESSAGES else None
+
+
+@extend_schema_serializer(component_name="Transaction")
+class MerchantTransaction(PayerTransaction):
+    """One operation at a provider, with the provider's answer."""
+
+    provider = serializers.CharField(help_text="Who was asked")
+    provider_reference = OptionalField(help_text="The provider's id of it")
+    provider_code = OptionalField(help_text="The provider's own reason of a failure, not for the payer")
+    provider_response = serializers.JSONField(
+        source="provider_answer", help_text="What the provider answered last, without secrets"
+    )

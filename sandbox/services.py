@@ -6,18 +6,19 @@ What can go wrong on the way is in `sandbox.wire`.
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any, NoReturn
+from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from core.idempotency import KEY_PATTERN, fingerprint
+from core.idempotency import fingerprint
 from core.ids import is_id
 from core.money import EXPONENTS
-from core.state import move_to
+from core.state import can_move, move_to
 from sandbox.cards import DISPUTES, FRAUD_WARNING
+from sandbox.checks import check_amount, check_key, check_same_request, refuse
 from sandbox.models import Charge, Dispute, Notice, Operation
 from sandbox.wire import SandboxDown as SandboxDown
 from sandbox.wire import SandboxError as SandboxError
@@ -28,7 +29,6 @@ DISPUTE_SECONDS = 5.0  # from capture to dispute; real banks take weeks
 REFUND_FAILS_SECONDS = 5.0  # from a refund's success to its failure
 DISPUTE_ANSWER = timedelta(days=7)
 NOTICES_LIMIT = 100
-MAX_AMOUNT = 10**18  # minor units; fits the column
 
 
 # --- Charges ----------------------------------------------------------------------------------
@@ -82,14 +82,14 @@ def retrieve_charge(*, key: str) -> dict[str, Any]:
 
 
 def _check_charge(charge: Charge) -> None:
-    _check_key(charge.key)
-    _check_amount(charge.amount)
+    check_key(charge.key)
+    check_amount(charge.amount)
     if charge.currency not in EXPONENTS:
-        _refuse("currency_invalid", "The currency is not an ISO 4217 code.")
+        refuse("currency_invalid", "The currency is not an ISO 4217 code.")
     if charge.method == Charge.Method.CARD and charge.card is None:
-        _refuse("invalid_token", "There is no such card token.")
+        refuse("invalid_token", "There is no such card token.")
     if charge.method != Charge.Method.CARD and charge.token:
-        _refuse("parameter_invalid", "Only card charges have a token.")
+        refuse("parameter_invalid", "Only card charges have a token.")
     try:
         charge.clean_fields(exclude=["fingerprint"])
     except ValidationError as error:
@@ -115,7 +115,7 @@ def _insert_once(charge: Charge) -> Charge:
             existing = Charge.objects.filter(key=charge.key).first()
             if existing is None:
                 raise
-    _check_same_request(existing, charge.fingerprint)
+    check_same_request(existing, charge.fingerprint)
     return existing
 
 
@@ -124,7 +124,7 @@ def _insert_once(charge: Charge) -> Charge:
 def capture_charge(*, key: str, charge_id: str, amount: int) -> dict[str, Any]:
     """Takes `amount` minor units of an authorized charge and releases the rest. Fails with
     charge_not_authorized or amount_too_large; raises SandboxRefused."""
-    _check_amount(amount)
+    check_amount(amount)
     return _operate(Operation.Kind.CAPTURE, key, charge_id, amount)
 
 
@@ -138,7 +138,7 @@ def void_charge(*, key: str, charge_id: str) -> dict[str, Any]:
 def create_refund(*, key: str, charge_id: str, amount: int) -> dict[str, Any]:
     """Gives back `amount` minor units of what was captured. Fails with charge_not_captured or
     amount_too_large; raises SandboxRefused."""
-    _check_amount(amount)
+    check_amount(amount)
     return _operate(Operation.Kind.REFUND, key, charge_id, amount)
 
 
@@ -153,15 +153,15 @@ def retrieve_operation(*, key: str) -> dict[str, Any]:
 
 def _operate(kind: Operation.Kind, key: str, charge_id: str, amount: int | None) -> dict[str, Any]:
     """Carries an operation out once per key. `amount` None is the whole charge."""
-    _check_key(key)
+    check_key(key)
     if not is_id(charge_id, "ch"):
-        _refuse("charge_not_found", "There is no such charge.")
+        refuse("charge_not_found", "There is no such charge.")
     body = fingerprint({"kind": kind, "charge": charge_id, "amount": amount})
     try:
         with transaction.atomic(durable=True):
             charge = Charge.objects.select_for_update().filter(pk=charge_id).first()
             if charge is None:
-                _refuse("charge_not_found", "There is no such charge.")
+                refuse("charge_not_found", "There is no such charge.")
             operation = Operation.objects.filter(key=key).first()
             if operation is None:
                 operation = Operation(key=key, fingerprint=body, charge=charge, kind=kind)
@@ -171,7 +171,7 @@ def _operate(kind: Operation.Kind, key: str, charge_id: str, amount: int | None)
         operation = Operation.objects.filter(key=key).first()
         if operation is None:
             raise
-    _check_same_request(operation, body)
+    check_same_request(operation, body)
     return operation.as_dict()
 
 
@@ -242,6 +242,24 @@ def decide(*, charge_id: str, approve: bool) -> bool:
             is_transfer = charge.method == Charge.Method.BANK_TRANSFER
             _fail(charge, "processing_error" if is_transfer else "authentication_failed")
     return True
+
+
+def instruct(*, key: str, outcome: str) -> None:
+    """A tester's word decides at once, whatever the token or the payer would: `outcome` is succeeded, authorized,
+    failed or requires_action. A charge that is over, or that was to be captured otherwise, is left as it is."""
+    with transaction.atomic(durable=True):
+        charge = Charge.objects.select_for_update().filter(key=key).first()
+        if charge is None or charge.status not in {Charge.Status.PROCESSING, *Charge.AWAITS_PAYER}:
+            return
+        if charge.awaits_payer and outcome != Charge.Status.REQUIRES_ACTION:
+            _move(charge, Charge.Status.PROCESSING, approved=True)
+        charge.due_at = None
+        if outcome == Charge.Status.FAILED:
+            _fail(charge, "card_declined", "generic_decline")
+        elif outcome == Charge.Status.SUCCEEDED and charge.capture:
+            _succeed(charge, charge.amount)
+        elif can_move(charge, outcome) and not (outcome == Charge.Status.AUTHORIZED and charge.capture):
+            _move(charge, Charge.Status(outcome))
 
 
 def settle_charge(claimed: Charge) -> None:
@@ -360,22 +378,3 @@ def _tell(kind: Notice.Kind, notice_type: str, key: str, payload: dict[str, Any]
 # --- Small things -----------------------------------------------------------------------------
 def _after(seconds: float) -> datetime:
     return timezone.now() + timedelta(seconds=seconds)
-
-
-def _refuse(code: str, message: str) -> NoReturn:
-    raise SandboxRefused(code, message)
-
-
-def _check_key(key: str) -> None:
-    if not isinstance(key, str) or not KEY_PATTERN.fullmatch(key):
-        _refuse("key_invalid", "A key is 1 to 255 visible ASCII characters.")
-
-
-def _check_amount(amount: int) -> None:
-    if not isinstance(amount, int) or isinstance(amount, bool) or not 0 < amount <= MAX_AMOUNT:
-        _refuse("amount_invalid", "The amount must be a number of minor units above zero.")
-
-
-def _check_same_request(row: Charge | Operation, body: str) -> None:
-    if row.fingerprint != body:
-        _refuse("idempotency_error", "This key was used before with other parameters.")

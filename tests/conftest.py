@@ -6,15 +6,19 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import requests
+from django.conf import settings
 from django.db import connection
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 START_SECONDS = 30
+UNPROCESSABLE = 422
+SCREENSHOTS = settings.BASE_DIR / "var" / "screenshots"
+PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 800}
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 QUIET = [
     "--no-sandbox",
@@ -38,6 +42,32 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=CHROMIUM or "chromium", args=QUIET)
         yield browser
         browser.close()
+
+
+@pytest.fixture(params=[PHONE, DESK], ids=["phone", "desk"])
+def viewport(request) -> dict[str, int]:
+    return request.param
+
+
+@pytest.fixture
+def snap(viewport: dict[str, int]) -> Callable[[Page, str], None]:
+    """Keeps a picture, and checks what a picture must have: nothing hangs over the side."""
+
+    def take(page: Page, name: str) -> None:
+        path: Path = SCREENSHOTS / f"{name}-{viewport['width']}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        page.evaluate(
+            "Promise.all(document.getAnimations().map(a => a.effect.getTiming().iterations < 9 && a.finished))"
+        )
+        page.screenshot(path=path, full_page=True)
+        assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+
+    return take
+
+
+def is_complaint(message: ConsoleMessage) -> bool:
+    """Errors and warnings, a policy violation among them; that a form was refused (422) is an answer."""
+    return message.type in ("error", "warning") and f"status of {UNPROCESSABLE}" not in message.text
 
 
 @pytest.fixture(scope="session")

@@ -8,21 +8,17 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from pathlib import Path
 
 import pytest
-from django.conf import settings
 from django.db import connections
-from playwright.sync_api import BrowserContext, ConsoleMessage, Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 from core import queue
 from payments.models import Payment
+from tests.conftest import UNPROCESSABLE, is_complaint
 
-SCREENSHOTS = settings.BASE_DIR / "var" / "screenshots"
-PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 800}
 WORKER_PAUSE_SECONDS = 0.1
 PATIENCE_MS = 15_000
-UNPROCESSABLE = 422
 
 VISA, MASTERCARD = "4242424242424242", "5555555555554444"
 DECLINED, THREE_D_SECURE = "4000000000000002", "4000002500003155"
@@ -49,11 +45,6 @@ def _work(stop: threading.Event) -> None:
     connections.close_all()
 
 
-@pytest.fixture(params=[PHONE, DESK], ids=["phone", "desk"])
-def viewport(request) -> dict[str, int]:
-    return request.param
-
-
 @pytest.fixture
 def visit(chromium, site, viewport, request) -> Iterator[Callable[..., Page]]:
     """A fresh browser window on a new payment's page. Whatever it complains about fails the test."""
@@ -75,11 +66,6 @@ def visit(chromium, site, viewport, request) -> Iterator[Callable[..., Page]]:
     assert complaints == []
 
 
-def is_complaint(message: ConsoleMessage) -> bool:
-    """Errors and warnings, a policy violation among them; that a form was refused (422) is an answer."""
-    return message.type in ("error", "warning") and f"status of {UNPROCESSABLE}" not in message.text
-
-
 @pytest.fixture
 def payment(site, pay) -> Callable[..., Payment]:
     """Starts a payment of 129.99 USD, unless told otherwise."""
@@ -90,22 +76,6 @@ def payment(site, pay) -> Callable[..., Payment]:
         return Payment.objects.get(pk=answer.json()["payment"]["id"])
 
     return start
-
-
-@pytest.fixture
-def snap(viewport, request) -> Callable[[Page, str], None]:
-    """Keeps a picture, and checks what a picture must have: nothing hangs over the side."""
-
-    def take(page: Page, name: str) -> None:
-        path: Path = SCREENSHOTS / f"{name}-{viewport['width']}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        page.evaluate(
-            "Promise.all(document.getAnimations().map(a => a.effect.getTiming().iterations < 9 && a.finished))"
-        )
-        page.screenshot(path=path, full_page=True)
-        assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
-
-    return take
 
 
 # --- What a payer does ------------------------------------------------------------------------

@@ -6,48 +6,13 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group
 from django.urls import reverse
+from django.utils import timezone
 
-from accounts.models import Customer, Membership, Merchant, User
+from accounts.models import ApiKey, Customer, Login, Membership, Merchant, Method, User
 from accounts.services import create_merchant, support_group
+from accounts.tests.conftest import MERCHANTS, NO_MEMBERS, PASSWORD, USERS, do, merchant_form
 
 pytestmark = pytest.mark.django_db
-
-PASSWORD = "a long enough one 9"
-USERS, MERCHANTS = "/admin/accounts/user/", "/admin/accounts/merchant/"
-
-
-@pytest.fixture(autouse=True)
-def _quick_hashes(settings):
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-
-
-@pytest.fixture
-def admin():
-    return User.objects.create_superuser("admin@example.com", PASSWORD)
-
-
-@pytest.fixture
-def support():
-    user = User.objects.create_user("support@example.com", PASSWORD, is_staff=True)
-    user.groups.add(support_group())
-    return user
-
-
-@pytest.fixture
-def office(client, admin):
-    client.force_login(admin)
-    return client
-
-
-@pytest.fixture
-def desk(client, support):
-    client.force_login(support)
-    return client
-
-
-def do(client, merchant, action):
-    """Confirms the dialog of an action on the merchant's page."""
-    return client.post(f"{MERCHANTS}{merchant.pk}/{action}/", {"_form_submitted": "True"})
 
 
 def status_of(merchant):
@@ -116,9 +81,8 @@ class TestUsers:
         support.user_permissions.add(*_permissions("change_user", "view_user"))
         client.force_login(support)
         path = f"{USERS}{support.pk}/change/"
-        formset = {f"memberships-{name}": 0 for name in ("TOTAL_FORMS", "INITIAL_FORMS")}
         fields = {"email": support.email, "name": "Sam", "is_active": "on", "is_superuser": "on", "is_staff": "on"}
-        assert client.post(path, {**fields, **formset}).status_code == 302
+        assert client.post(path, {**fields, **NO_MEMBERS}).status_code == 302
         support.refresh_from_db()
         assert (support.name, support.is_superuser) == ("Sam", False)
 
@@ -187,12 +151,9 @@ class TestMerchants:
         assert "cannot become" in page  # the one that was active
 
     def test_change_what_was_edited_and_nothing_else(self, desk, shop):
-        fields = {"name": "Renamed", "country": "GB", "default_currency": "GBP", "return_origins": "[]", "mode": "live"}
-        formset = {f"memberships-{name}": 0 for name in ("TOTAL_FORMS", "INITIAL_FORMS")}
-        response = desk.post(
-            f"{MERCHANTS}{shop.pk}/change/", {**fields, **formset, "status": "closed", "is_default": ""}
-        )
-        assert response.status_code == 302
+        fields = merchant_form(name="Renamed", country="GB", default_currency="GBP")
+        forged = {"mode": "live", "status": "closed", "is_default": ""}
+        assert desk.post(f"{MERCHANTS}{shop.pk}/change/", {**fields, **forged}).status_code == 302
         after = Merchant.objects.get()
         assert (after.name, after.country, after.default_currency, after.return_origins) == ("Renamed", "GB", "GBP", [])
         assert (after.mode, after.status, after.is_default) == ("sandbox", "active", True)
@@ -201,19 +162,69 @@ class TestMerchants:
         "origins", ['["javascript:alert(1)"]', '"https://shop.example.com"', "null", "nonsense", ""]
     )
     def test_refuse_what_is_no_list_of_origins(self, desk, shop, origins):
-        fields = {"name": shop.name, "country": "US", "default_currency": "USD", "return_origins": origins}
-        formset = {f"memberships-{name}": 0 for name in ("TOTAL_FORMS", "INITIAL_FORMS")}
-        assert desk.post(f"{MERCHANTS}{shop.pk}/change/", {**fields, **formset}).status_code == 200
+        fields = merchant_form(return_origins=origins)
+        assert desk.post(f"{MERCHANTS}{shop.pk}/change/", fields).status_code == 200
         assert Merchant.objects.get().return_origins == shop.return_origins
 
     def test_are_never_deleted(self, office, shop):
         assert office.post(f"{MERCHANTS}{shop.pk}/delete/", {"post": "yes"}).status_code == 403
 
     def test_are_added_by_a_superuser(self, office):
-        fields = {"name": "New", "country": "US", "default_currency": "USD", "return_origins": "[]", "mode": "live"}
-        assert office.post(f"{MERCHANTS}add/", fields).status_code == 302
+        assert office.post(f"{MERCHANTS}add/", merchant_form(name="New", mode="live")).status_code == 302
         merchant = Merchant.objects.get()
-        assert (merchant.status, merchant.is_default) == ("onboarding", True)
+        assert (merchant.status, merchant.is_default, merchant.payment_methods) == ("onboarding", True, Method.values)
+
+
+class TestMerchantSettings:
+    def save(self, client, shop, **fields):
+        return client.post(f"{MERCHANTS}{shop.pk}/change/", merchant_form(**fields))
+
+    def test_are_changed_by_support(self, desk, shop):
+        fields = {"brand_name": "Bakery", "brand_color": "#8a4b08", "support_email": "help@example.com"}
+        methods = ["paypal", "credit_card"]
+        assert self.save(desk, shop, **fields, payment_methods=methods, refund_approval_limit=5000).status_code == 302
+        shop.refresh_from_db()
+        assert {name: getattr(shop, name) for name in fields} == fields
+        assert (shop.payment_methods, shop.refund_approval_limit) == (methods, 5000)
+
+    def test_show_the_methods_in_the_merchants_order(self, desk, shop):
+        Merchant.objects.update(payment_methods=["paypal", "credit_card"])
+        page = desk.get(f"{MERCHANTS}{shop.pk}/change/").content.decode()
+        boxes = re.findall(r'<input type="checkbox" name="payment_methods" value="([a-z_]+)"', page)
+        assert boxes == ["paypal", "credit_card", "debit_card", "bank_transfer", "mobile_money"]
+        assert page.count('name="payment_methods"') == len(Method.values)
+
+    def test_keep_the_order_of_methods_that_nobody_changed(self, desk, shop):
+        """The browser may send them in another one, when somebody reordered them since the page was made."""
+        Merchant.objects.update(payment_methods=["paypal", "credit_card"])
+        self.save(desk, shop, name="Renamed", payment_methods=["credit_card", "paypal"])
+        shop.refresh_from_db()
+        assert (shop.name, shop.payment_methods) == ("Renamed", ["paypal", "credit_card"])
+
+    @pytest.mark.parametrize(
+        "fields",
+        [
+            {"payment_methods": []},
+            {"payment_methods": ["cash"]},
+            {"brand_color": "red"},
+            {"brand_color": "#8A4B08"},
+            {"brand_color": "#8a4b0"},
+            {"support_email": "nobody"},
+            {"settlement_delay_days": 91},
+            {"settlement_delay_days": -1},
+            {"refund_approval_limit": -1},
+        ],
+    )
+    def test_refuse_what_makes_no_sense(self, desk, shop, fields):
+        before = Merchant.objects.values().get()
+        assert self.save(desk, shop, **fields).status_code == 200
+        assert Merchant.objects.values().get() == before
+
+    def test_do_not_turn_the_limit_of_one_currency_into_one_of_another(self, desk, shop):
+        self.save(desk, shop, refund_approval_limit=5000)
+        assert self.save(desk, shop, refund_approval_limit=5000, default_currency="JPY").status_code == 200
+        assert self.save(desk, shop, refund_approval_limit=60, default_currency="JPY").status_code == 302
+        assert Merchant.objects.get().refund_approval_limit == 60
 
 
 class TestLists:
@@ -225,6 +236,9 @@ class TestLists:
             ("customer", "John"),
             ("membership", "owner@EXAMPLE.com"),
             ("membership", "Acme"),
+            ("apikey", "Sho"),
+            ("login", "owner@example.com"),
+            ("login", "Oli"),
             ("user", "owner@example.com"),
             ("user", "Oli"),
         ],
@@ -233,6 +247,8 @@ class TestLists:
         Customer.objects.create(merchant=shop, email="john@example.com", name="John Doe")
         owner = User.objects.create_user("owner@example.com", name="Olivia")
         Membership.objects.create(merchant=shop, user=owner, role="owner")
+        ApiKey.objects.create(merchant=shop, name="Shop")
+        Login.objects.create(user=owner, expires_at=timezone.now())
         assert office.get(f"/admin/accounts/{model}/", {"q": term}).context["cl"].result_count == 1
         assert office.get(f"/admin/accounts/{model}/", {"q": "no such"}).context["cl"].result_count == 0
 

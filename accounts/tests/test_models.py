@@ -1,11 +1,17 @@
 import pytest
-from django.contrib.auth import authenticate
+from django.contrib.auth import authenticate as django_authenticate
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
+from django.test import RequestFactory
 
 from accounts.models import Customer, Membership, Merchant, User
 
 PASSWORD = "tillgate-demo"
+
+
+def authenticate(**credentials):
+    """Axes counts the failures of a request's address."""
+    return django_authenticate(RequestFactory().post("/"), **credentials)
 
 
 @pytest.fixture(autouse=True)

@@ -1,49 +1,10 @@
 """The page of a payment, in every state that it can be in."""
 
-from datetime import timedelta
-
 import pytest
 from django.utils import timezone
 
 from checkout.presentation import STATES
-from checkout.tests.conftest import DECLINED
-from payments.models import Payment, Status
-
-TRANSFER = {
-    "type": "bank_transfer",
-    "bank_name": "Sandbox Bank",
-    "account_name": "Acme",
-    "account_number": "0123456789",
-    "reference": "7K2M9QX4AB",
-    "url": "http://testserver/sandbox/charges/x",
-}
-REDIRECT = {"type": "redirect", "url": "http://testserver/sandbox/charges/x"}
-ROWS = {
-    "payable": {},
-    "processing": {"status": Status.PROCESSING},
-    "slow": {"status": Status.PROCESSING, "updated_at": timezone.now() - timedelta(minutes=1)},
-    "requires_action": {"status": Status.REQUIRES_ACTION, "next_action": REDIRECT},
-    "bank_transfer": {"next_action": TRANSFER},
-    "completed": {"status": Status.COMPLETED, "amount_captured": 5000, "completed_at": timezone.now()},
-    "authorized": {"status": Status.AUTHORIZED},
-    "failed": {"status": Status.FAILED, "failure_code": "card_declined"},
-    "already_paid": {"status": Status.FAILED, "failure_code": "order_already_paid"},
-    "cancelled": {"status": Status.CANCELLED, "cancellation_reason": "requested_by_customer"},
-    "expired": {"status": Status.CANCELLED, "cancellation_reason": "expired"},
-    "refunded": {"status": Status.REFUNDED, "amount_captured": 5000, "completed_at": timezone.now()},
-}
-
-
-@pytest.fixture
-def in_state(payment):
-    """A payment put into a state behind the services' back: this file is about what is shown."""
-
-    def make(state, **fields):
-        row = payment(order_id="order-1042", description="Two loaves")
-        Payment.objects.filter(pk=row.pk).update(**{"updated_at": timezone.now(), **ROWS[state], **fields})
-        return Payment.objects.get(pk=row.pk)
-
-    return make
+from checkout.tests.conftest import DECLINED, REDIRECT, ROWS
 
 
 class TestPage:

@@ -203,7 +203,8 @@ class TestRunTask:
 
 class TestLateRows:
     def test_names_every_queue(self, db):
-        assert late_rows() == {"Payment": 0, "Transaction": 0, "ProviderNotice": 0, "Charge": 0, "Operation": 0}
+        queues = {"Email", "Payment", "Transaction", "ProviderNotice", "Charge", "Operation"}
+        assert late_rows() == dict.fromkeys(queues, 0)
 
     def test_counts_what_is_past_due_for_long(self, job):
         job(-LATE.total_seconds() - 1), job(-LATE.total_seconds() + 5), job(60), job(None)

@@ -108,3 +108,8 @@ def new_notices() -> list[dict[str, Any]]:
 
 def acknowledge(notice_id: str) -> None:
     sandbox.acknowledge(notice_id=notice_id)
+
+
+def instruct(key: str, outcome: str) -> None:
+    """Decides a charge by a tester's word: succeeded, authorized, failed or requires_action."""
+    sandbox.instruct(key=key, outcome=outcome)

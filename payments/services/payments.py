@@ -7,7 +7,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from accounts.models import Customer, Merchant
+from accounts.models import Customer, Merchant, normalize_email
 from accounts.services import customer_of, refuse_inactive
 from core.errors import ApiError
 from core.idempotency import create_once, fingerprint
@@ -69,8 +69,9 @@ def create_payment(
     *, merchant: Merchant, money: Money, key: str | None, card: CardSource | None = None, **fields: Any
 ) -> tuple[Payment, bool]:
     """A payment, and whether the idempotency `key` (SHA-256) had made it before. A card in the request is a
-    single attempt, due at once. Raises IdempotencyKeyReused, MerchantInactive, ProviderNotConnected,
-    OrderAlreadyPaid, UrlForbidden."""
+    single attempt, due at once. Raises IdempotencyKeyReused, MerchantInactive, MethodUnavailable,
+    ProviderNotConnected, OrderAlreadyPaid, UrlForbidden."""
+    fields["customer_email"] = normalize_email(fields["customer_email"])
     body = fingerprint(
         {"merchant": merchant.pk, "money": str(money), "currency": money.currency, "card": card} | fields
     )
@@ -83,6 +84,7 @@ def create_payment(
 def _insert(merchant: Merchant, money: Money, card: CardSource | None, fields: dict[str, Any]) -> Payment:
     """What depends on the day is asked here: a replay answers with what was made, whatever has changed since."""
     refuse_inactive(merchant)
+    refuse_unavailable_method(merchant, fields.get("payment_method"))
     refuse_paid_order(merchant, fields.get("order_id"))
     if fields.get("return_url"):
         read_return_url(fields["return_url"], merchant.return_origins, sandbox=merchant.is_sandbox)
@@ -97,7 +99,7 @@ def _insert(merchant: Merchant, money: Money, card: CardSource | None, fields: d
         due_at=expires_at,
         payer_attempts=1 if card else 0,
         **fields,
-        **_card_fields(card),
+        **card_fields(card),
     )
     tell(payment, "payment.created")
     if card is not None:
@@ -113,6 +115,12 @@ def _customer(merchant: Merchant, fields: dict[str, Any]) -> Customer:
         phone=fields.get("customer_phone", ""),
         location=fields.get("customer_location", ""),
     )
+
+
+def refuse_unavailable_method(merchant: Merchant, method: str | None) -> None:
+    """Raises MethodUnavailable. A payment without a method has all of them: its payer chooses."""
+    if method and method not in merchant.payment_methods:
+        raise MethodUnavailable(param="payment_method")
 
 
 def refuse_paid_order(merchant: Merchant, order_id: str | None) -> None:
@@ -131,7 +139,7 @@ def provider_of(merchant: Merchant) -> str:
     return "sandbox"
 
 
-def _card_fields(card: CardSource | None) -> dict[str, Any]:
+def card_fields(card: CardSource | None) -> dict[str, Any]:
     if card is None:
         return {}
     return {
@@ -146,7 +154,7 @@ def start_attempt(
     *, payment_id: str, attempt: int, method: str, card: CardSource | None = None, phone: str = ""
 ) -> Payment:
     """The payer tries a method on the checkout page. `attempt` is how many tries they had seen: a double click
-    or a stale page changes nothing. Raises NotPayable."""
+    or a stale page changes nothing. Raises NotPayable, MethodUnavailable."""
     return with_retries(lambda: _start_attempt(payment_id, attempt, method, card, phone))
 
 
@@ -157,6 +165,7 @@ def _start_attempt(payment_id: str, attempt: int, method: str, card: CardSource 
         return payment
     if payment.status != Status.PENDING or payment.expires_at <= timezone.now():
         raise NotPayable
+    refuse_unavailable_method(payment.merchant, method)
     if (method in CARD_METHODS) != (card is not None):
         raise MethodUnavailable(param="payment_method")
     _drop_open_transaction(payment)
@@ -164,7 +173,7 @@ def _start_attempt(payment_id: str, attempt: int, method: str, card: CardSource 
     payment.payment_method = method
     payment.failure_code = ""
     payment.next_action = None
-    for name, value in _card_fields(card).items():
+    for name, value in card_fields(card).items():
         setattr(payment, name, value)
     payment.save()
     open_transaction(
@@ -206,15 +215,19 @@ def _customer_returned(payment_id: str) -> Payment:
     return payment
 
 
-def cancel_payment(*, payment_id: str, reason: str) -> Payment:
+def cancel_payment(*, payment_id: str, reason: str = CancellationReason.REQUESTED_BY_CUSTOMER) -> Payment:
     """Cancels an unpaid payment. Raises PaymentInFlight while a provider is at work, IllegalTransition later."""
     return with_retries(lambda: _cancel(payment_id, reason))
 
 
 @transaction.atomic
 def _cancel(payment_id: str, reason: str) -> Payment:
-    payment = Payment.objects.locked(pk=payment_id)
-    if Transaction.objects.filter(open_for=payment_id, status=TransactionStatus.PROCESSING).exists():
+    return cancel_locked(Payment.objects.locked(pk=payment_id), reason)
+
+
+def cancel_locked(payment: Payment, reason: str) -> Payment:
+    """cancel_payment for a payment whose row the caller has locked."""
+    if Transaction.objects.filter(open_for=payment.pk, status=TransactionStatus.PROCESSING).exists():
         raise PaymentInFlight
     if can_move(payment, Status.CANCELLED):
         _drop_open_transaction(payment)

@@ -53,7 +53,7 @@ class TestSameKeySameBody:
             '{"customer_name":"J","customer_email":"j@example.com","amount":50}',
             '{ "amount" : 50.00 , "customer_email":"j@example.com","customer_name":"\\u004a"}\n',
             f'{{"customer_name":"J","customer_email":"j@example.com","amount":50,"currency":"USD","merchant_id":"{shop.pk}"}}',
-            '{"customer_name":" J ","customer_email":"j@example.com","amount":"50","idempotency_key":"a"}',
+            '{"customer_name":" J ","customer_email":"J@Example.COM","amount":"50","idempotency_key":"a"}',
         ]
         answers = [api.post(PATH, body, content_type="application/json", headers=key("a")) for body in bodies]
         assert [answer.status_code for answer in answers] == [201] * 4

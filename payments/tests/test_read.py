@@ -18,8 +18,12 @@ class TestRead:
         assert response.json() == {"payment": payment, "status": "success", "message": "Payment is pending."}
 
     def test_needs_nothing_but_the_id(self, api, payment):
-        for header in ({}, {"Authorization": "Bearer x"}, {"Authorization": "Basic \xff"}, {"Cookie": "session=x"}):
+        for header in ({}, {"Authorization": "Basic \xff"}, {"Cookie": "session=x"}):
             assert api.get(f"{PATH}/{payment['id']}", headers=header).status_code == 200
+
+    def test_refuses_a_credential_that_is_not_good(self, api, payment):
+        response = api.get(f"{PATH}/{payment['id']}", headers={"Authorization": "Bearer x"})
+        assert (response.status_code, response.json()["error"]["code"]) == (401, "token_invalid")
 
     def test_takes_one_query(self, api, payment, django_assert_num_queries):
         with django_assert_num_queries(1):

@@ -22,7 +22,11 @@ class Command(BaseCommand):
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
-        threads = [threading.Thread(target=_loop, args=(task, stop), name=task.name) for task in registry.values()]
+        threads = [
+            threading.Thread(target=_loop, args=(task, stop), name=task.name)
+            for task in registry.values()
+            for _turn in range(task.turns)
+        ]
         for thread in threads:
             thread.start()
         self.stdout.write(f"worker: {', '.join(registry)}")

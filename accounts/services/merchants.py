@@ -1,14 +1,17 @@
-"""What happens to merchants and customers."""
+"""What happens to merchants: made, approved, suspended, their settings, and which one a payment is for."""
 
 from typing import Any
 
 from django.contrib.auth.models import Group, Permission
 from django.db import transaction
 from django.db.models import Q
+from django.utils import timezone
 
-from accounts.models import Customer, Merchant, normalize_email
-from core.errors import ApiError
+from accounts.models import Membership, Merchant, User
+from core.errors import ApiError, ParameterInvalid
+from core.idempotency import create_once, fingerprint
 from core.ids import is_id
+from core.money import Money
 from core.state import move_to
 
 SUPPORT = "Support"
@@ -29,6 +32,11 @@ class MerchantInactive(ApiError):
     message = "This merchant does not take payments at the moment."
 
 
+class EmailUnverified(ApiError):
+    status, type, code = 403, "permission", "email_unverified"
+    message = "Confirm your email address first: follow the link that we sent, or have it sent again."
+
+
 def create_merchant(*, name: str, **fields: Any) -> Merchant:
     return add_merchant(Merchant(name=name, **fields))
 
@@ -40,6 +48,56 @@ def add_merchant(merchant: Merchant) -> Merchant:
         merchant.is_default = True
     merchant.save(force_insert=True)
     return merchant
+
+
+@transaction.atomic
+def open_merchant(user: User, *, key: str | None, mode: str, **fields: Any) -> tuple[Merchant, bool]:
+    """A further merchant of this user, who owns it, and whether the idempotency `key` had made it before.
+
+    A sandbox one takes payments at once; a live one waits for staff to approve it. Raises EmailUnverified for a
+    live one, IdempotencyKeyReused.
+    """
+    if mode == Merchant.Mode.LIVE and not user.email_verified:
+        raise EmailUnverified
+    body = fingerprint({"mode": mode, **fields})
+    status = Merchant.Status.ACTIVE if mode == Merchant.Mode.SANDBOX else Merchant.Status.ONBOARDING
+
+    def create() -> Merchant:
+        merchant = create_merchant(
+            mode=mode, status=status, created_by=user, idempotency_key=key, fingerprint=body, **fields
+        )
+        add_member(merchant, user, Membership.Role.OWNER)
+        return merchant
+
+    return create_once(Merchant.objects.filter(created_by=user), key, body, create)
+
+
+def add_member(merchant: Merchant, user: User, role: str) -> Membership:
+    """Makes the user a member without an invitation."""
+    return Membership.objects.create(
+        merchant=merchant, user=user, email=user.email, role=role, joined_at=timezone.now()
+    )
+
+
+@transaction.atomic
+def change_merchant(merchant: Merchant, **changes: Any) -> Merchant:
+    """Changes settings, all or none. `refund_approval_limit` is a text of digits in the default currency, or None.
+
+    Raises AmountTooPrecise and the like, and ParameterInvalid when the currency changes under a limit that stays.
+    """
+    locked = Merchant.objects.select_for_update().get(pk=merchant.pk)
+    currency = changes.get("default_currency", locked.default_currency)
+    if "refund_approval_limit" in changes:
+        limit = changes["refund_approval_limit"]
+        changes["refund_approval_limit"] = None if limit is None else Money.parse(limit, currency).amount
+    elif currency != locked.default_currency and locked.refund_approval_limit is not None:
+        raise ParameterInvalid(
+            "The limit is in the default currency: send it along in the new one.", param="refund_approval_limit"
+        )
+    for name, value in changes.items():
+        setattr(locked, name, value)
+    locked.save(update_fields=list(changes))
+    return locked
 
 
 @transaction.atomic
@@ -94,14 +152,3 @@ def refuse_inactive(merchant: Merchant) -> None:
     """Raises MerchantInactive (422) unless the merchant takes payments."""
     if not merchant.can_take_payments:
         raise MerchantInactive(param="merchant_id")
-
-
-def customer_of(merchant: Merchant, *, email: str, name: str, phone: str = "", location: str = "") -> Customer:
-    """The merchant's customer with this email, made when there is none; an existing one is never changed,
-    for anybody may send a payment with anybody's email."""
-    customer, _created = Customer.objects.get_or_create(
-        merchant=merchant,
-        email=normalize_email(email),
-        defaults={"name": name, "phone": phone, "location": location},
-    )
-    return customer

@@ -1,0 +1,1 @@
+"""What people and merchants look like from outside, and what may be sent about them."""

@@ -1,0 +1,1 @@
+"""The API of accounts, merchants and what belongs to them."""

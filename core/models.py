@@ -1,0 +1,5 @@
+"""Django looks for models here."""
+
+from core.mail import Email
+
+__all__ = ["Email"]

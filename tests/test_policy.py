@@ -1,0 +1,188 @@
+"""Every route, with every method that it takes, for everybody who might come: against the table in policy_table.py."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from django.apps import apps
+from django.conf import settings
+from django.core.mail import EmailMessage, get_connection
+from django.test import Client, override_settings
+
+from tests.policy_table import PERSONAS, ROLES, Statuses, read_table
+from tests.routes import Route, all_routes
+from tests.tenants import Headers, undone
+from tests.valid_requests import MAIL_ID, World, arguments, body, new_world, send
+
+TABLE = read_table()
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+STRANGE_METHODS = ("OPTIONS", "TRACE", "PROPFIND", "BREW")
+REFUSED = (401, 403, 404)
+BACK_OFFICE = "admin:"  # one rule for all of it: staff, and nobody else
+ROLE = re.compile(rf"\b({'|'.join(ROLES.values())})\b")
+VOLATILE = {"Date", "Request-Id", "RateLimit-Remaining", "RateLimit-Reset", "Content-Length"}
+TESTS_OWN = override_settings(
+    OPEN_REGISTRATION=True, PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]
+)
+
+
+class Walk:
+    """The world, and a way to ask it something as a persona without anything happening to it."""
+
+    def __init__(self, world: World, client: Client) -> None:
+        self.world, self.client = world, client
+        self.routes = {route.name: route for route in all_routes()}
+        self.cookies = {persona: _session(user) for persona, user in world.users.items()}
+        self.before = contents()
+
+    def path(self, route: Route) -> str:
+        return route.path(arguments(self.world, route, self.world.own))
+
+    def headers(self, route: Route, persona: str) -> Headers:
+        """A page knows people by their session, the API by their token."""
+        if route.is_api or persona not in self.cookies:
+            return self.world.headers[persona]
+        return self.cookies[persona]
+
+    def ask(self, route: Route, method: str, persona: str):
+        sent = body(self.world, route, method, persona)
+        return send(self.client, method, self.path(route), sent, self.headers(route, persona))
+
+
+def _session(user) -> Headers:
+    client = Client()
+    client.force_login(user)
+    return {"Cookie": f"{settings.SESSION_COOKIE_NAME}={client.cookies[settings.SESSION_COOKIE_NAME].value}"}
+
+
+def contents() -> dict[str, list[tuple]]:
+    """Every row of every table; only the minute in which a key was used is left out."""
+    found = {}
+    for model in apps.get_models():
+        names = [field.attname for field in model._meta.concrete_fields if field.attname != "last_used_at"]
+        found[model._meta.label] = list(model._base_manager.order_by("pk").values_list(*names))
+    return found
+
+
+@pytest.fixture(scope="module")
+def walk(django_db_setup, django_db_blocker, tmp_path_factory) -> Iterator[Walk]:
+    """Made once: each request is undone after it."""
+    with (
+        django_db_blocker.unblock(),
+        undone(),
+        TESTS_OWN,
+        override_settings(DEMO_MAIL_DIR=tmp_path_factory.mktemp("mail")),
+    ):
+        mail = EmailMessage("Subject", "Text", to=["payer@payers.example"], headers={"Message-ID": f"<{MAIL_ID}@x>"})
+        get_connection("config.demo_mail.MailboxBackend").send_messages([mail])
+        yield Walk(new_world(), Client(raise_request_exception=False))
+
+
+def test_names_every_route_and_method_once(walk):
+    handled = {
+        (name, method)
+        for name, route in walk.routes.items()
+        if not name.startswith(BACK_OFFICE)
+        for method in METHODS
+        if _status(walk, route, method, "anon") != 405
+    }
+    assert handled == set(TABLE)
+
+
+def test_every_route_has_a_name_of_its_own():
+    names = [route.name for route in all_routes() if not route.name.startswith(BACK_OFFICE)]
+    assert "" not in names
+    assert len(names) == len(set(names))
+
+
+def _status(walk: Walk, route: Route, method: str, persona: str) -> int:
+    with undone():
+        return walk.ask(route, method, persona).status_code
+
+
+@pytest.mark.parametrize(("name", "method"), TABLE)
+def test_answers_everybody_as_the_table_says(walk, name, method):
+    expected, answers = TABLE[name, method], {}
+    for persona in PERSONAS:
+        with undone():
+            response = walk.ask(walk.routes[name], method, persona)
+            answers[persona] = response.status_code
+            if response.status_code in REFUSED:
+                assert contents() == walk.before, f"{persona} was refused, and something happened all the same"
+            if response.status_code == 403:
+                assert_says_who_may(response.json()["error"], persona, expected)
+    assert answers == expected
+
+
+def assert_says_who_may(error: dict, persona: str, expected: Statuses) -> None:
+    """A key is told which scope it lacks or that this is for people; a person, which roles would do."""
+    if persona in ("read", "full"):
+        assert re.search(r"\b[a-z_]+:(read|write)\b|for people", error["message"])
+    elif error["code"] == "email_unverified":
+        assert persona == "new"
+    else:
+        able = {role for persona, role in ROLES.items() if expected[persona] < 300}
+        assert set(ROLE.findall(error["message"])) == able
+
+
+@pytest.mark.parametrize("name", [name for name, method in TABLE if method == "GET"])
+def test_head_is_get_without_the_body(walk, name):
+    for persona in ("anon", "cust", "owner"):
+        with undone():
+            full = walk.ask(walk.routes[name], "GET", persona)
+        with undone():
+            head = walk.ask(walk.routes[name], "HEAD", persona)
+        assert (head.status_code, head.content) == (full.status_code, b"")
+        assert _headers(head) == _headers(full)
+
+
+def _headers(response) -> dict[str, str]:
+    """Without what differs from one request to the next."""
+    return {name: re.sub(r"nonce-[^']+", "", value) for name, value in response.items() if name not in VOLATILE}
+
+
+@pytest.mark.parametrize("name", sorted({name for name, _method in TABLE}))
+def test_any_other_method_is_refused(walk, name):
+    for method in STRANGE_METHODS:
+        for persona in ("anon", "owner"):
+            with undone():
+                response = walk.client.generic(
+                    method, walk.path(walk.routes[name]), headers=walk.headers(walk.routes[name], persona)
+                )
+            assert response.status_code == 405
+            assert "GET" in response["Allow"] or "POST" in response["Allow"]
+
+
+class TestBackOffice:
+    def test_sends_everybody_but_staff_to_its_log_in(self, walk):
+        routes = [route for route in all_routes() if route.name.startswith(BACK_OFFICE)]
+        assert len(routes) > 50
+        for route in routes:
+            path = route.path({name: "accounts" if name == "app_label" else "x" for name in route.arguments})
+            for persona in ("anon", "cust", "owner"):
+                for method in ("GET", "POST"):
+                    answer = send(walk.client, method, path, headers=walk.headers(route, persona))
+                    assert_leads_to_the_log_in(route, method, answer)
+
+    def test_lets_staff_in(self, walk):
+        with undone():
+            walk.world.users["cust"].is_staff = walk.world.users["cust"].is_superuser = True
+            walk.world.users["cust"].save()
+            assert walk.client.get("/admin/", headers=walk.cookies["cust"]).status_code == 200
+        walk.world.users["cust"].refresh_from_db()
+
+
+def assert_leads_to_the_log_in(route: Route, method: str, answer) -> None:
+    if route.name == "admin:login":
+        assert answer.status_code == 200
+    else:
+        assert (answer.status_code, answer["Location"].partition("?")[0]) in ((302, "/admin/login/"), (302, "/admin/"))
+
+
+def test_a_session_opens_nothing_in_the_api(walk):
+    for name, method in TABLE:
+        route = walk.routes[name]
+        if route.is_api and TABLE[name, method]["anon"] == 401:
+            with undone():
+                sent = body(walk.world, route, method, "owner")
+                assert send(walk.client, method, walk.path(route), sent, walk.cookies["owner"]).status_code == 401
