@@ -58,8 +58,8 @@ class BearerAuthentication(BaseAuthentication):
 
     def authenticate_header(self, request: Request) -> str:
         """`WWW-Authenticate` of a 401 (RFC 6750 §3)."""
-        sent = "Authorization" in request.headers
-        return 'Bearer realm="Tillgate"' + (', error="invalid_token"' if sent else "")
+        scheme = request.headers.get("Authorization", "").partition(" ")[0]
+        return 'Bearer realm="Tillgate"' + (', error="invalid_token"' if scheme.lower() == "bearer" else "")
 
 
 class BearerScheme(OpenApiAuthenticationExtension):
@@ -92,12 +92,12 @@ def access_of(request: Request, merchant_id: str | None = None) -> Access:
         if wanted not in (None, request.auth.merchant_id):
             raise NotFound
         return Access(request.auth.merchant, frozenset(request.auth.scopes))
-    memberships = list(Membership.objects.select_related("merchant").filter(user_id=request.user.pk))
-    if not memberships:
-        return Access(None, frozenset())
+    memberships = Membership.objects.select_related("merchant").filter(user_id=request.user.pk)
     found = [member for member in memberships if wanted in (None, member.merchant_id)]
-    if not found:
+    if not found and wanted is not None:
         raise NotFound
+    if not found:
+        return Access(None, frozenset())
     if len(found) > 1:
         raise MerchantRequired
     return Access(found[0].merchant, permissions_of(found[0].role), found[0].role)

@@ -65,7 +65,9 @@ class PatternField(TextField):
 class SetField(serializers.ListField):
     """A list that names nothing twice."""
 
-    rules = {"uniqueItems": True}
+    @property
+    def rules(self) -> dict[str, Any]:
+        return {"uniqueItems": True, "minItems": 0 if self.allow_empty else 1}
 
     def to_internal_value(self, data: Any) -> list[Any]:
         items = super().to_internal_value(data)

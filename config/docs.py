@@ -74,10 +74,12 @@ class SchemaView(SpectacularAPIView):
             return Response(self.generator_class().get_schema(request=request, public=True))
 
 
+@method_decorator(require_safe, name="dispatch")
 class SwaggerView(TemplateView):
     template_name = "docs/swagger.html"
 
 
+@method_decorator(require_safe, name="dispatch")
 @method_decorator(csp_update({"style-src": REDOC_STYLES, "worker-src": [SELF, "blob:"]}), name="dispatch")
 class RedocView(TemplateView):
     template_name = "docs/redoc.html"

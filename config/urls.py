@@ -5,6 +5,7 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import URLPattern, URLResolver, include, path, register_converter
+from django.views.decorators.http import require_safe
 from django.views.generic import RedirectView
 
 from accounts.models import Merchant
@@ -16,6 +17,7 @@ from core.ids import IdConverter
 register_converter(IdConverter, "id")
 
 
+@require_safe
 def landing(request: HttpRequest) -> HttpResponse:
     context = {
         "site_url": settings.SITE_URL,
@@ -45,7 +47,7 @@ urlpatterns = [
     path("demo/mail", mailbox, name="demo_mailbox"),
     path("demo/mail/<id:email_id>", mail, name="demo_mail"),
     path("demo/mail/<id:email_id>/html", mail_html, name="demo_mail_html"),
-    path("admin", RedirectView.as_view(url="/admin/")),
+    path("admin", require_safe(RedirectView.as_view(url="/admin/")), name="back_office"),
     path("admin/", admin.site.urls),
 ]
 

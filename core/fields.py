@@ -61,6 +61,15 @@ class EmailField(serializers.EmailField):
         return text
 
 
+class FlagField(serializers.BooleanField):
+    """true or false, and nothing that might pass for one (REST framework would take "yes")."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        if not isinstance(data, bool):
+            self.fail("invalid", input=data)
+        return data
+
+
 class OneOfField(serializers.ChoiceField):
     """One of a few words. Its error names them, and does not repeat what was sent."""
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar, cast
 
 from django import forms
 from django.db.models import Model, QuerySet
@@ -21,16 +21,15 @@ from rest_framework import serializers
 from core.api import MAX_PAGE_SIZE, PAGE_SIZE, ApiField, read_cursor, read_page_size
 from core.errors import ApiError, ParameterInvalid, ParameterUnknown, shown_name
 from core.fields import OneOfField
-from core.ids import EPOCH, first_id, is_id
+from core.ids import EPOCH, ULID_PATTERN, first_id, is_id
 from core.indexes import list_index, shared_columns
 
 WINDOW = timedelta(days=90)  # that a filter without an index looks back, unless it says from when
 MAX_WINDOW = timedelta(days=366)
 CLOCK_SLACK = timedelta(seconds=1)  # between a row's id and its created_at, which are two looks at the clock
 LATEST = datetime(9999, 1, 1, tzinfo=UTC)
-INSTANT = re.compile(
-    r"\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-](0\d|1[0-4]):[0-5]\d))?", re.ASCII
-)  # ISO 8601; the clocks of the world are from -12:00 to +14:00
+# ISO 8601. The clocks of the world are no further than 14 hours from UTC.
+INSTANT = r"\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-](0\d|1[0-4]):[0-5]\d))?"
 
 Row = TypeVar("Row", bound=Model)
 
@@ -49,16 +48,17 @@ class ParameterField(forms.Field):
         try:
             return self.reader.run_validation(value)
         except serializers.ValidationError as error:
-            raise forms.ValidationError([forms.ValidationError(str(it), it.code) for it in error.detail]) from error
+            details = cast(list[serializers.ErrorDetail], error.detail)
+            raise forms.ValidationError([forms.ValidationError(str(it), it.code) for it in details]) from error
 
 
-@extend_schema_field({"type": "string", "examples": ["2026-11-01", "2026-11-01T09:30:00Z"]})
+@extend_schema_field({"type": "string", "pattern": f"^{INSTANT}$", "examples": ["2026-11-01", "2026-11-01T09:30:00Z"]})
 class InstantField(ApiField):
     """A point in time with its offset, or a date, which begins at midnight in UTC. Answers in UTC."""
 
     def read(self, data: Any) -> datetime:
         try:
-            value = datetime.fromisoformat(data if INSTANT.fullmatch(data) else "")
+            value = datetime.fromisoformat(data if re.fullmatch(INSTANT, data, re.ASCII) else "")
             value = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
         except (ValueError, OverflowError):
             raise ParameterInvalid(
@@ -67,23 +67,28 @@ class InstantField(ApiField):
         return min(max(value, EPOCH), LATEST)
 
 
-class SeveralField(serializers.ListField):
+@extend_schema_field(str)
+class SeveralField(ApiField):
     """One of a few words, or several, separated by commas. Answers with each of them once."""
 
     def __init__(self, choices: Any, **options: Any) -> None:
-        super().__init__(child=OneOfField(choices), **options)
+        super().__init__(**options)
+        self.word = OneOfField(choices)
+        words = "|".join(self.word.choices)
+        self.rules = {"pattern": f"^({words})(,({words}))*$"}
 
-    def run_validation(self, data: Any = None) -> list[str]:
-        return sorted({self.child.run_validation(word) for word in data.split(",")})
+    def read(self, data: Any) -> list[str]:
+        return sorted({self.word.run_validation(word) for word in data.split(",")})
 
 
 @extend_schema_field(str)
-class IdField(ApiField):
-    """An id with this prefix."""
+class RowIdField(ApiField):
+    """The id of a row, which has this prefix."""
 
     def __init__(self, prefix: str, **options: Any) -> None:
         super().__init__(**options)
         self.prefix = prefix
+        self.rules = {"pattern": f"^{prefix}_{ULID_PATTERN}$"}
 
     def read(self, data: Any) -> str:
         if not is_id(data, self.prefix):
@@ -168,8 +173,12 @@ class Listing(Generic[Row]):
 class ListFilters(FilterSet):
     """The parameters that every list has. A subclass adds the filters of its model."""
 
-    created_after = CreatedAfter(InstantField, column="id", help_text="Created then or later")
-    created_before = CreatedBefore(InstantField, column="id", help_text="Created before then")
+    created_after = CreatedAfter(
+        InstantField, column="id", help_text="Created then or later: a date, from midnight in UTC, or a time (ISO 8601)"
+    )
+    created_before = CreatedBefore(
+        InstantField, column="id", help_text="Created before then, which is written likewise"
+    )
     ordering = Option(OneOfField, ["created", "-created"], help_text="Oldest or newest first; `-created` when absent")
     cursor = Option(serializers.CharField, trim_whitespace=False, help_text="From `next` or `previous` of a page")
     page_size = Option(PageSizeField, help_text="Rows of a page")
@@ -178,14 +187,14 @@ class ListFilters(FilterSet):
     narrow: ClassVar[frozenset[str]] = frozenset()  # columns of which a value has few rows: no filter needs a window
 
     def __init__(self, params: QueryDict, rows: QuerySet[Any]) -> None:
-        self.known = self.base_filters
+        self.known = self.get_filters()
         self.base_filters = {name: known for name, known in self.known.items() if name in params}  # others cost nothing
         super().__init__(params, rows)
 
     @classmethod
     def described(cls) -> serializers.Serializer:
         """For the `parameters` of extend_schema."""
-        fields = {name: parameter.extra["reader"] for name, parameter in cls.base_filters.items()}
+        fields = {name: parameter.extra["reader"] for name, parameter in cls.get_filters().items()}
         return inline_serializer(cls.__name__, fields)
 
     def listing(self) -> Listing[Any]:

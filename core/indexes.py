@@ -24,7 +24,7 @@ class IndexedTable(BaseTable):
         super().__init__(table_name, alias)
         self.index = index
 
-    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[str | int, ...]]:
         sql, params = super().as_sql(compiler, connection)
         if connection.vendor == "mysql":
             sql = f"{sql} FORCE INDEX ({connection.ops.quote_name(self.index)})"

@@ -9,7 +9,7 @@ from accounts.fields import AddressField
 from accounts.models import EMAIL_LENGTH, Method, normalize_email
 from core.errors import ApiError, ParameterMissing
 from core.fields import AmountField, CurrencyField, OneOfField, TextField
-from core.filters import IdField, ListFilters, Listing, OneOrSeveral, Parameter, SeveralField
+from core.filters import ListFilters, Listing, OneOrSeveral, Parameter, RowIdField, SeveralField
 from core.indexes import along_index, shared_columns
 from core.money import Money
 from payments.fields import OrderIdField
@@ -42,7 +42,7 @@ def list_transactions(params: QueryDict, scope: QuerySet[Transaction]) -> Listin
 
 
 class AmountParameter(Parameter):
-    """An amount in major units of `currency`, which has to be there."""
+    """An amount in major units of `currency`, which goes with it, which has to be there."""
 
     def filter(self, rows: QuerySet[Payment], value: str) -> QuerySet[Payment]:
         return super().filter(rows, Money.parse(value, self.parent.value("currency")).amount)
@@ -60,29 +60,35 @@ class NameParameter(Parameter):
         return rows.filter(Q(*((f"{name}__startswith", text) for name, text in spelled.items()), _connector=Q.OR))
 
 
-class PaymentFilters(ListFilters):
-    """What a merchant may ask of its payments."""
+class OwnPaymentFilters(ListFilters):
+    """What a customer may ask of what they paid, at any merchant."""
 
     status = OneOrSeveral(SeveralField, Status.choices, help_text="One, or several separated by commas")
     currency = Parameter(CurrencyField, help_text="ISO 4217")
     method = Parameter(OneOfField, Method.choices, column="payment_method", help_text="How it was paid")
     provider = Parameter(OneOfField, sorted(PROVIDERS), help_text="Who moves the money")
     order_id = Parameter(OrderIdField, help_text="Your order")
-    customer_email = Parameter(AddressField, help_text="The payer's address")
     amount_min = AmountParameter(
-        AmountField, column="amount", lookup="gte", help_text="At least this much, in major units of `currency`"
+        AmountField,
+        column="amount",
+        lookup="gte",
+        help_text="At least this much, in major units of `currency`, which goes with it",
     )
     amount_max = AmountParameter(
-        AmountField, column="amount", lookup="lte", help_text="At most this much, in major units of `currency`"
+        AmountField,
+        column="amount",
+        lookup="lte",
+        help_text="At most this much, in major units of `currency`, which goes with it",
     )
     search = NameParameter(
         TextField,
         max_length=EMAIL_LENGTH,
-        help_text="An id, reference, order id or customer's email; if none is exactly that, those that begin with it",
+        help_text="An id, reference, order id or the payer's address; if none is just that, those that begin so",
     )
 
     elsewhere = MERCHANT_ID
-    narrow = names = frozenset(NAMES)
+    narrow = frozenset(NAMES)
+    names = narrow - {"customer_email"}  # that search looks at
 
     def faults(self) -> Iterator[ApiError]:
         yield from super().faults()
@@ -97,11 +103,12 @@ class PaymentFilters(ListFilters):
                 yield type(error)(error.message, param=name)
 
 
-class OwnPaymentFilters(PaymentFilters):
-    """What a customer may ask of what they paid, at any merchant."""
+class PaymentFilters(OwnPaymentFilters):
+    """What a merchant may ask of its payments."""
 
-    customer_email = None
-    names = frozenset(NAMES) - {"customer_email"}
+    customer_email = Parameter(AddressField, help_text="The payer's address")
+
+    names = frozenset(NAMES)
 
 
 class TransactionFilters(ListFilters):
@@ -110,7 +117,7 @@ class TransactionFilters(ListFilters):
     status = OneOrSeveral(SeveralField, TransactionStatus.choices, help_text="One, or several separated by commas")
     kind = Parameter(OneOfField, TransactionKind.choices, help_text="What was asked of the provider")
     provider = Parameter(OneOfField, sorted(PROVIDERS), help_text="Who moves the money")
-    payment_id = Parameter(IdField, "pay", column="payment", help_text="The payment it belongs to")
+    payment_id = Parameter(RowIdField, "pay", column="payment", help_text="The payment it belongs to")
 
     elsewhere = MERCHANT_ID
     narrow = frozenset({"payment"})

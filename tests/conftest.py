@@ -13,7 +13,12 @@ import pytest
 import requests
 from django.conf import settings
 from django.db import connection
+from django.test import override_settings
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from pytest_django import DjangoDbBlocker
+
+from tests.tenants import undone
+from tests.valid_requests import World, new_world
 
 START_SECONDS = 30
 UNPROCESSABLE = 422
@@ -68,6 +73,18 @@ def snap(viewport: dict[str, int]) -> Callable[[Page, str], None]:
 def is_complaint(message: ConsoleMessage) -> bool:
     """Errors and warnings, a policy violation among them; that a form was refused (422) is an answer."""
     return message.type in ("error", "warning") and f"status of {UNPROCESSABLE}" not in message.text
+
+
+@pytest.fixture(scope="module")
+def world(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[World]:
+    """Two merchants with all their people, made once a module: what a test does to them is undone after it."""
+    hashers = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # nobody breaks these passwords
+    with (
+        django_db_blocker.unblock(),
+        undone(),
+        override_settings(OPEN_REGISTRATION=True, PASSWORD_HASHERS=hashers),
+    ):
+        yield new_world()
 
 
 @pytest.fixture(scope="session")

@@ -1,16 +1,13 @@
 """Many at once, over HTTP, with real threads and connections. SQLite has one writer and hides races, so what
 counts here is the run on MariaDB and PostgreSQL; it passes on SQLite all the same."""
 
-import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from typing import Any
 
 import pytest
 import requests
-from django.db import connections
 from django.utils import timezone
 
 from core import queue
@@ -21,6 +18,7 @@ from payments.cards import CardSource
 from payments.models import Payment, Transaction
 from payments.providers import Result
 from sandbox.models import Charge
+from tests.threads import at_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -38,21 +36,6 @@ def post(server_url, shop) -> Callable[..., requests.Response]:
         return requests.post(f"{server_url}/api/v1/payments", json={**BODY, **fields}, headers=headers, timeout=TIMEOUT)
 
     return send
-
-
-def at_once(calls: list[Callable[[], Any]]) -> list[Any]:
-    """Starts all calls together, each in a thread with a connection of its own."""
-    barrier = threading.Barrier(len(calls))
-
-    def run(call: Callable[[], Any]) -> Any:
-        try:
-            barrier.wait()
-            return call()
-        finally:
-            connections.close_all()
-
-    with ThreadPoolExecutor(len(calls)) as pool:
-        return list(pool.map(run, calls))
 
 
 class TestOneIdempotencyKey:

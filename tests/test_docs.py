@@ -16,6 +16,7 @@ ANYWHERE = {"api_error", "invalid_request", "method_not_allowed", "not_acceptabl
 NOT_IN_THE_API_YET = {
     "not_payable",
     "nothing_to_ask",
+    "nothing_to_send",
 }
 METHODS = {"get", "post", "put", "patch", "delete"}
 

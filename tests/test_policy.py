@@ -12,7 +12,9 @@ from django.test import Client, override_settings
 from tests.policy_table import PERSONAS, ROLES, Statuses, read_table
 from tests.routes import Route, all_routes
 from tests.tenants import Headers, undone
-from tests.valid_requests import MAIL_ID, World, arguments, body, new_world, send
+from tests.valid_requests import MAIL_ID, World, arguments, body, send
+
+pytestmark = pytest.mark.django_db
 
 TABLE = read_table()
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -20,10 +22,7 @@ STRANGE_METHODS = ("OPTIONS", "TRACE", "PROPFIND", "BREW")
 REFUSED = (401, 403, 404)
 BACK_OFFICE = "admin:"  # one rule for all of it: staff, and nobody else
 ROLE = re.compile(rf"\b({'|'.join(ROLES.values())})\b")
-VOLATILE = {"Date", "Request-Id", "RateLimit-Remaining", "RateLimit-Reset", "Content-Length"}
-TESTS_OWN = override_settings(
-    OPEN_REGISTRATION=True, PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]
-)
+VOLATILE = {"Date", "Expires", "Request-Id", "RateLimit-Remaining", "RateLimit-Reset", "Content-Length"}
 
 
 class Walk:
@@ -65,17 +64,15 @@ def contents() -> dict[str, list[tuple]]:
 
 
 @pytest.fixture(scope="module")
-def walk(django_db_setup, django_db_blocker, tmp_path_factory) -> Iterator[Walk]:
-    """Made once: each request is undone after it."""
+def walk(world, django_db_blocker, tmp_path_factory) -> Iterator[Walk]:
     with (
         django_db_blocker.unblock(),
         undone(),
-        TESTS_OWN,
         override_settings(DEMO_MAIL_DIR=tmp_path_factory.mktemp("mail")),
     ):
         mail = EmailMessage("Subject", "Text", to=["payer@payers.example"], headers={"Message-ID": f"<{MAIL_ID}@x>"})
         get_connection("config.demo_mail.MailboxBackend").send_messages([mail])
-        yield Walk(new_world(), Client(raise_request_exception=False))
+        yield Walk(world, Client(raise_request_exception=False))
 
 
 def test_names_every_route_and_method_once(walk):

@@ -18,8 +18,9 @@ from checkout.branding import digest_of, stylesheet
 from core.ids import new_id
 from payments.models import Status
 from sandbox.models import Charge
+from tests.policy_table import ROLES
 from tests.routes import Route
-from tests.tenants import PAYERS, ROLES, Headers, Tenant, logged_in, new_tenant
+from tests.tenants import PAYERS, Headers, Tenant, logged_in, new_tenant
 
 PASSWORD = "a-password-of-tests-1"
 NEW_PASSWORD = "another-password-2"
@@ -49,7 +50,7 @@ def new_world() -> World:
     newcomer = _account("newcomer@people.example", verified=False)
     world = World(own, rival, payers, newcomer, _charge(), start_login(own.users["viewer"]))
     world.users = {"new": newcomer, "cust": payers[0], "rival": rival.users["owner"]}
-    world.users |= {role: own.users[role] for role in ROLES}
+    world.users |= {persona: own.users[role] for persona, role in ROLES.items()}
     for user in world.users.values():
         user.set_password(PASSWORD)
         user.save()

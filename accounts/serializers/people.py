@@ -15,6 +15,7 @@ from accounts.models import (
 from core.api import StrictSerializer
 from core.fields import (
     CurrencyField,
+    FlagField,
     OneOfField,
     OptionalField,
     TextField,
@@ -36,6 +37,7 @@ class Registration(StrictSerializer):
     default_currency = CurrencyField(required=False, help_text="ISO 4217; USD when absent")
 
     examples = examples.ACCOUNT
+    rules = {"dependentRequired": {"country": ["merchant_name"], "default_currency": ["merchant_name"]}}
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """`merchant`, the fields of the first merchant or None, besides those of the user."""
@@ -66,9 +68,7 @@ class VerifyRequest(StrictSerializer):
 
 
 class LogoutRequest(StrictSerializer):
-    everywhere = serializers.BooleanField(
-        required=False, default=False, help_text="End all your log-ins, not only this"
-    )
+    everywhere = FlagField(required=False, default=False, help_text="End all your log-ins, not only this")
 
     examples = examples.ACCOUNT
 

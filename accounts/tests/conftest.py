@@ -1,16 +1,23 @@
-"""Who is logged in to the back office, and what its forms send."""
+"""Who is logged in, to the API and to the back office, and what is sent to both."""
 
+import json
+from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from django.db.models import Model
 from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from accounts.models import Method, User
 from accounts.services import support_group
+from core.mail import Email
 
+ADA = "ada@example.com"
 PASSWORD = "a long enough one 9"
 USERS, MERCHANTS = "/admin/accounts/user/", "/admin/accounts/merchant/"
 NO_MEMBERS = {"memberships-TOTAL_FORMS": 0, "memberships-INITIAL_FORMS": 0}
@@ -19,6 +26,71 @@ NO_MEMBERS = {"memberships-TOTAL_FORMS": 0, "memberships-INITIAL_FORMS": 0}
 @pytest.fixture(autouse=True)
 def _quick_hashes(settings: Any) -> None:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture
+def ada(db: None) -> User:
+    """Somebody who has a password, a confirmed address, and no merchant."""
+    return User.objects.create_user(ADA, PASSWORD, name="Ada Lovelace", email_verified_at=timezone.now())
+
+
+@pytest.fixture
+def post(api: Client) -> Callable[..., Any]:
+    """`post("auth/token", email=…)` sends that body to the API."""
+
+    def send(path: str, headers: dict[str, str] | None = None, address: str = "192.0.2.1", **body: Any) -> Any:
+        url = f"/api/v1/{path}"
+        return api.post(url, body, content_type="application/json", headers=headers, REMOTE_ADDR=address)
+
+    return send
+
+
+@pytest.fixture
+def log_in(post: Callable[..., Any]) -> Callable[..., dict[str, Any]]:
+    """`log_in()` is Ada's; it answers with the pair of tokens."""
+    return lambda email=ADA, password=PASSWORD: post("auth/token", email=email, password=password).json()["token"]
+
+
+@pytest.fixture
+def me(api: Client) -> Callable[..., Any]:
+    """`me(pair)` asks who the access token is."""
+    return lambda pair: api.get("/api/v1/auth/me", headers=access(pair))
+
+
+@pytest.fixture
+def later(time_machine: Any) -> Callable[..., None]:
+    """`later(minutes=5)` moves the clock, which stands still otherwise."""
+    time_machine.move_to(timezone.now(), tick=False)
+    return lambda **span: time_machine.shift(timedelta(**span))
+
+
+def access(pair: dict[str, Any]) -> dict[str, str]:
+    return {"Authorization": f"Bearer {pair['access']}"}
+
+
+def refusal(answer: Any) -> tuple[int, str]:
+    """The status and the code; a refusal of another shape is a mistake."""
+    body = answer.json()
+    assert set(body) == {"status", "message", "error"}
+    assert (body["status"], body["message"]) == ("error", body["error"]["message"])
+    return answer.status_code, body["error"]["code"]
+
+
+def without_id(answer: Any) -> dict[str, Any]:
+    """The body, which two refusals of the same kind share."""
+    body = answer.json()
+    return {**body, "error": {**body["error"], "request_id": ""}}
+
+
+def told(template: str) -> dict[str, str]:
+    """What the newest mail of this kind says."""
+    context: dict[str, str] = json.loads(Email.objects.filter(template=template).latest("pk").context or "")
+    return context
+
+
+def mailed_token(template: str) -> str:
+    """The token at the end of the link in the newest mail of this kind."""
+    return urlsplit(told(template)["url"]).path.rpartition("/")[2]
 
 
 @pytest.fixture

@@ -16,6 +16,8 @@ PRODUCTION = {
     "ENCRYPTION_KEYS": [FERNET_KEY],
     "SITE_URL": "https://pay.example.com",
     "ALLOWED_HOSTS": ["pay.example.com"],
+    "EMAIL_HOST": "smtp.example.com",
+    "EMAIL_USE_TLS": True,
 }
 
 
@@ -52,6 +54,10 @@ class TestInstallation:
             ({"SITE_URL": "https://pay.example.com:8443"}, None),
             ({"ALLOWED_HOSTS": ["*"]}, "tillgate.E109"),
             ({"ALLOWED_HOSTS": [".example.com"]}, None),
+            ({"EMAIL_HOST": ""}, "tillgate.E110"),
+            ({"EMAIL_USE_TLS": False}, "tillgate.E111"),
+            ({"EMAIL_USE_TLS": False, "EMAIL_USE_SSL": True}, None),
+            ({"EMAIL_USE_TLS": False, "EMAIL_HOST": "localhost"}, None),
             ({"vendor": "sqlite"}, "tillgate.W101"),
         ],
     )

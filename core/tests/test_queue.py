@@ -203,7 +203,7 @@ class TestRunTask:
 
 class TestLateRows:
     def test_names_every_queue(self, db):
-        queues = {"Email", "Payment", "Transaction", "ProviderNotice", "Charge", "Operation"}
+        queues = {"Email", "Payment", "Transaction", "ProviderNotice", "Charge", "Operation", "WebhookDelivery"}
         assert late_rows() == dict.fromkeys(queues, 0)
 
     def test_counts_what_is_past_due_for_long(self, job):

@@ -1,11 +1,23 @@
 """What a payer and a merchant do, for the tests of payments."""
 
 from collections.abc import Callable
+from datetime import timedelta
+from itertools import count
+from typing import Any
 
 import pytest
+from django.db.models import QuerySet
+from django.test import RequestFactory
+from django.utils import timezone
+from rest_framework.request import Request
 
+from accounts.models import Customer, Merchant
+from core.api import Page, paginate
+from core.errors import ApiError, as_api_error
+from core.ids import new_id
 from payments import services
 from payments.cards import TEST_CARDS, CardSource
+from payments.filters import list_payments
 from payments.models import Payment
 from sandbox import services as sandbox
 from sandbox.models import Charge
@@ -47,3 +59,53 @@ def decide() -> Callable[..., None]:
         sandbox.decide(charge_id=Charge.objects.get(key=txn.pk).pk, approve=approve)
 
     return answer
+
+
+# --- Lists ------------------------------------------------------------------------------------
+@pytest.fixture
+def make(shop: Merchant) -> Callable[..., Payment]:
+    """`make("a", age=timedelta(days=3), currency="EUR")`: a payment of that age, called `a` in its description.
+    One made later is younger, unless `at` says when it was made."""
+    order = count()
+
+    def create(name: str, *, age: timedelta = timedelta(0), merchant: Merchant = shop, **fields: Any) -> Payment:
+        at = fields.pop("at", None) or timezone.now() - age + timedelta(milliseconds=next(order))
+        email = fields.setdefault("customer_email", "john@example.com")
+        customer, _created = Customer.objects.get_or_create(merchant=merchant, email=email, defaults={"name": "John"})
+        least = {"amount": 5000, "currency": "USD", "provider": "sandbox", "customer_name": "John"}
+        least |= {"id": new_id("pay", at=at), "created_at": at, "expires_at": at, "description": name}
+        return Payment.objects.create(merchant=merchant, customer=customer, **{**least, **fields})
+
+    return create
+
+
+@pytest.fixture
+def ask(shop: Merchant) -> Callable[..., tuple[Page, str]]:
+    """`ask("status=failed")`: the page of the shop's payments, or of other rows, and the note on its window."""
+
+    def answer(query: str, rows: QuerySet[Any] | None = None, listing: Any = list_payments) -> tuple[Page, str]:
+        request = Request(RequestFactory().get(f"/api/v1/list?{query}"))
+        found = listing(request.query_params, shop.payments.all() if rows is None else rows)
+        return paginate(request, found.rows, ascending=found.ascending), found.note
+
+    return answer
+
+
+@pytest.fixture
+def found(ask: Callable[..., tuple[Page, str]]) -> Callable[..., list[str]]:
+    """`found("status=failed")` names the payments of the page."""
+    return lambda *query: [payment.description for payment in ask(*query)[0].rows]
+
+
+@pytest.fixture
+def refused(ask: Callable[..., tuple[Page, str]]) -> Callable[..., ApiError]:
+    """`refused("status=x")`: the error of a list that is not given."""
+
+    def error(*query: Any) -> ApiError:
+        with pytest.raises(Exception) as caught:  # noqa: PT011 as_api_error tells which
+            ask(*query)
+        answer = as_api_error(caught.value)
+        assert answer.status == 400
+        return answer
+
+    return error
