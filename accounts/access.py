@@ -15,7 +15,7 @@ from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
 from accounts.models import ApiKey, Login, Membership, Merchant, User
-from accounts.policy import permissions_of, roles_with
+from accounts.policy import SCOPES, permissions_of, roles_with
 from accounts.services import EmailUnverified, find_key
 from accounts.services.keys import PREFIX
 from accounts.tokens import TokenInvalid, login_of_access
@@ -205,6 +205,17 @@ class AccessView(ApiView):
         methods = {name.upper() for name in ("get", "post", "put", "patch", "delete") if hasattr(cls, name)}
         if methods != set(cls.needs):
             raise TypeError(f"{cls.__name__} handles {sorted(methods)} and needs {sorted(cls.needs)}.")
+
+    @classmethod
+    def who_may(cls, method: str) -> str:
+        """A sentence for the API's description; none where anybody may."""
+        needed = cls.needs[method]
+        if needed == PUBLIC:
+            return ""
+        if needed == SELF:
+            return "Needs an access token; API keys are refused."
+        others = ["an API key"] * (needed in SCOPES) + ["a customer for what they paid"] * cls.for_customers
+        return f"Needs `{needed}`: {', '.join([*roles_with(needed), *others])}."
 
     def get_throttles(self) -> list[BaseThrottle]:
         own = [throttle() for throttle in self.throttles.get(_method(self.request), [])]

@@ -240,6 +240,9 @@ class MembershipAdmin(BackOfficeAdmin):
 
     joined = _time("joined_at", _("joined (UTC)"))
 
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        return ("merchant", "user", *self.readonly_fields) if obj else self.readonly_fields
+
 
 @admin.register(Customer)
 class CustomerAdmin(ReadOnlyAdmin):

@@ -88,7 +88,6 @@ class MembershipForm(forms.ModelForm):
         if self.is_new and merchant and user:
             if Membership.objects.filter(merchant=merchant, email=user.email).exists():
                 raise ValidationError(AlreadyMember.message)
-            self.instance.email = user.email
             self.instance.joined_at = timezone.now()
         return data
 

@@ -1,6 +1,7 @@
 """Who may do what: one table, for members by their role and for API keys by their scopes.
 
-`docs/api.md` shows it; `docs/policy.py` writes that part, and a test holds the two together.
+`docs/api.md` shows it as `manage.py policy` prints it; a test holds the two together. Another, tests/policy_table.py,
+says by hand what follows for every route.
 """
 
 from accounts.models import Membership

@@ -14,7 +14,9 @@ from config.demo_stories import DAYS, SEED, tell_history
 from core.ids import new_id
 
 OWNER, SUPPORT, ADMIN = "owner@example.com", "support@example.com", "admin@example.com"
-EMAILS = f"{ADMIN} (superuser), {SUPPORT} (staff), {OWNER} (merchant)"
+EMAILS = f"{OWNER} (merchant, by API), {ADMIN} (superuser), {SUPPORT} (staff)"
+TEAM = [(OWNER, "Olivia Owner", "owner"), ("finance@example.com", "Fela Finance", "finance")]
+TEAM += [("developer@example.com", "Dana Developer", "developer"), ("viewer@example.com", "Vera Viewer", "viewer")]
 PASSWORD = "tillgate-demo"  # noqa: S105
 SALT = "tillgateDemoSalt2026xx"  # the password is public, so its hash need not differ between demos
 
@@ -60,7 +62,7 @@ def _make_store(opened: datetime, random: Random) -> Merchant:
 
 
 def _make_people(merchant: Merchant, random: Random) -> None:
-    password = make_password(PASSWORD, salt=SALT)  # slow by design, so once for all three
+    password = make_password(PASSWORD, salt=SALT)  # slow by design, so once for all
     joined = merchant.created_at
 
     def make(email: str, name: str, **fields: bool) -> User:
@@ -70,15 +72,19 @@ def _make_people(merchant: Merchant, random: Random) -> None:
             name=name,
             password=password,
             created_at=joined,
+            email_verified_at=joined,
             **fields,
         )
 
-    Membership.objects.create(
-        id=new_id("mem", at=joined, randomness=random.randbytes(10)),
-        merchant=merchant,
-        user=make(OWNER, "Olivia Owner"),
-        role=Membership.Role.OWNER,
-        created_at=joined,
-    )
+    for email, name, role in TEAM:
+        Membership.objects.create(
+            id=new_id("mem", at=joined, randomness=random.randbytes(10)),
+            merchant=merchant,
+            user=make(email, name),
+            email=email,
+            role=role,
+            joined_at=joined,
+            created_at=joined,
+        )
     make(SUPPORT, "Sam Support", is_staff=True).groups.add(support_group())
     make(ADMIN, "Ada Admin", is_staff=True, is_superuser=True)

@@ -249,7 +249,7 @@ def prune_emails() -> int:
     """Forgets what mails that were given up said, and then the mails themselves; answers how many went."""
     now = timezone.now()
     to_send_again().filter(pk__lt=_first_id(now - KEPT_TO_SEND_AGAIN)).update(context=None)
-    old = Email.objects.filter(pk__lt=_first_id(now - KEPT)).order_by("pk")
+    old = Email.objects.filter(pk__lt=_first_id(now - KEPT), due_at=None).order_by("pk")
     ids = list(old.values_list("pk", flat=True)[:PRUNE_BATCH])
     return Email.objects.filter(pk__in=ids).delete()[0] if ids else 0
 

@@ -178,6 +178,7 @@ class EnvelopeSchema(AutoSchema):
             for status, response in operation["responses"].items():
                 response["headers"] = self._headers(int(status), keyed)
             self._link(operation)
+            self._say_who_may(operation)
         return operation
 
     def _link(self, operation: dict[str, Any]) -> None:
@@ -191,6 +192,12 @@ class EnvelopeSchema(AutoSchema):
                 }
                 for name, values in self.view.links.items()
             }
+
+    def _say_who_may(self, operation: dict[str, Any]) -> None:
+        """The last paragraph: what a view's `who_may(method)` says."""
+        if hasattr(self.view, "who_may"):
+            texts = (operation.get("description"), self.view.who_may(self.method))
+            operation["description"] = "\n\n".join(filter(None, texts))
 
     def _headers(self, status: int, keyed: bool) -> dict[str, Any]:
         names = ["Request-Id"]

@@ -2,12 +2,15 @@
 
 import re
 from collections.abc import Iterator
+from io import StringIO
 
 import pytest
 from django.apps import apps
 from django.conf import settings
 from django.core.mail import EmailMessage, get_connection
+from django.core.management import call_command
 from django.test import Client, override_settings
+from django.urls import resolve
 
 from tests.policy_table import PERSONAS, ROLES, Statuses, read_table
 from tests.routes import Route, all_routes
@@ -183,3 +186,26 @@ def test_a_session_opens_nothing_in_the_api(walk):
             with undone():
                 sent = body(walk.world, route, method, "owner")
                 assert send(walk.client, method, walk.path(route), sent, walk.cookies["owner"]).status_code == 401
+
+
+class TestDescription:
+    def test_shows_the_policy_in_the_docs(self):
+        printed = StringIO()
+        call_command("policy", stdout=printed)
+        assert printed.getvalue() in (settings.BASE_DIR / "docs" / "api.md").read_text(encoding="utf-8")
+
+    def test_says_of_each_operation_who_may(self, walk, client):
+        """The roles that it names are those of the table; an operation that names none is for anybody."""
+        paths = client.get("/api/schema").json()["paths"]
+        described = {
+            (resolve(re.sub(r"\{\w+\}", MAIL_ID, path)).url_name, method.upper()): operation.get("description", "")
+            for path, methods in paths.items()
+            for method, operation in methods.items()
+        }
+        for (name, method), statuses in TABLE.items():
+            if walk.routes[name].is_api:
+                able = {role for persona, role in ROLES.items() if statuses[persona] < 300}
+                named = re.search(r"Needs `[a-z_]+:(?:read|write)`: ([a-z, ]+)", described[name, method])
+                everybody = set(ROLES.values())
+                assert (set(ROLE.findall(named[1])) if named else everybody) == able, (name, method)
+                assert bool(named) == (statuses["new"] == 403), (name, method)

@@ -20,8 +20,8 @@ from tests.tenants import Headers, bearer, logged_in
 pytestmark = pytest.mark.django_db
 
 MANY = 50
-# Who asks (one query), for which merchant (one, not for a key), the rows (one). For a payment's transactions the payment
-# as well; for those of a customer, which payments are theirs.
+# Who asks (one query), for which merchant (one, not for a key), the rows (one). For a payment's transactions the
+# payment as well; for those of a customer, which payments are theirs.
 MAX_QUERIES = 4
 PAYER = "payer@payers.example"
 

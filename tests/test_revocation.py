@@ -1,5 +1,5 @@
-"""What is taken from somebody is gone with the very next request, whichever process answers it: over HTTP, each question
-asked before so that any process could have kept the answer, and many times after."""
+"""What is taken from somebody is gone with the very next request, whichever process answers it. Each question is asked
+before as well, so that every process could have kept the answer."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,4 +1,4 @@
-"""A valid request for every route and method: what the walks over the URLconf send, so that only who sends it counts."""
+"""A valid request for every route and method: what the walks over the URLconf send, so that only the sender counts."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

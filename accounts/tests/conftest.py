@@ -1,6 +1,7 @@
 """Who is logged in, to the API and to the back office, and what is sent to both."""
 
 import json
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -13,8 +14,8 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.models import Method, User
-from accounts.services import support_group
+from accounts.models import Merchant, Method, User
+from accounts.services import invite_member, support_group
 from core.mail import Email
 
 ADA = "ada@example.com"
@@ -32,6 +33,25 @@ def _quick_hashes(settings: Any) -> None:
 def ada(db: None) -> User:
     """Somebody who has a password, a confirmed address, and no merchant."""
     return User.objects.create_user(ADA, PASSWORD, name="Ada Lovelace", email_verified_at=timezone.now())
+
+
+@pytest.fixture
+def unconfirmed(ada: User) -> User:
+    """Ada before she confirmed her address."""
+    ada.email_verified_at = None
+    ada.save()
+    return ada
+
+
+@pytest.fixture
+def invite(shop: Merchant, ada: User) -> Callable[..., str]:
+    """`invite()` has Ada invite somebody to the shop as a developer; it answers with the link of the mail."""
+
+    def send(email: str = "new@example.com") -> str:
+        invite_member(shop, by=ada, by_role="owner", email=email, role="developer", key=None)
+        return told("invitation")["url"]
+
+    return send
 
 
 @pytest.fixture
@@ -86,6 +106,12 @@ def told(template: str) -> dict[str, str]:
     """What the newest mail of this kind says."""
     context: dict[str, str] = json.loads(Email.objects.filter(template=template).latest("pk").context or "")
     return context
+
+
+def mistake(page: HttpResponse) -> str | None:
+    """What a page says beside the first field at fault."""
+    found = re.search(r'class="field-error".*?</svg>\s*(.*?)</p>', page.content.decode(), re.DOTALL)
+    return found[1] if found else None
 
 
 def mailed_token(template: str) -> str:

@@ -41,10 +41,10 @@ class TestMembers:
         assert b"on the team, or invited to it, already" in response.content
         assert Membership.objects.get().role == "viewer"
 
-    def test_are_made_and_changed_on_the_merchants_page(self, office, shop, owner):
+    def test_are_made_and_changed_on_the_merchants_page(self, office, admin, shop, owner):
         invited = Membership.objects.create(merchant=shop, email="new@example.com", role="viewer")
         formset = {**NO_MEMBERS, "memberships-TOTAL_FORMS": 2, "memberships-INITIAL_FORMS": 1}
-        rows = self.row(0, id=invited.pk, role="support") | self.row(1, user=owner.pk, role="owner")
+        rows = self.row(0, id=invited.pk, user=admin.pk, role="support") | self.row(1, user=owner.pk, role="owner")
         assert office.post(f"{MERCHANTS}{shop.pk}/change/", merchant_form(**formset, **rows)).status_code == 302
         assert set(shop.memberships.values_list("email", "user", "role")) == {
             ("new@example.com", None, "support"),

@@ -142,12 +142,11 @@ class TestBadInput:
         answer = api.post("/api/v1/auth/token", body.encode("latin-1"), content_type="application/json")
         assert answer.status_code == 400
 
-    @pytest.mark.parametrize(
-        "kind", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/plain"]
-    )
-    def test_is_json_or_nothing(self, api, ada, kind):
+    def test_is_json_or_nothing(self, api, ada):
         body = f"email={ADA}&password={PASSWORD}"
-        assert refusal(api.post("/api/v1/auth/token", body, content_type=kind)) == (415, "media_type_unsupported")
+        for kind in ("application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/plain", "x"):
+            answer = api.post("/api/v1/auth/token", body, content_type=kind)
+            assert refusal(answer) == (415, "media_type_unsupported")
 
     @pytest.mark.parametrize("method", ["get", "put", "patch", "delete", "options"])
     def test_is_sent_by_post(self, api, db, method):

@@ -21,6 +21,7 @@ class MembersView(AccessView):
 
     noun, plural = "member", "members"
     needs = {"GET": "members:read", "POST": "members:write"}
+    throttles = {"POST": [LogInThrottle]}
 
     @described("listMembers", "The team", MemberDetails(many=True), tag=TAG, parameters=PAGING, errors=LIST_ERRORS)
     def get(self, request: Request) -> Response:
@@ -97,6 +98,7 @@ class InvitationView(AccessView):
 
     noun = "member"
     needs = {"POST": "members:write"}
+    throttles = {"POST": [LogInThrottle]}
 
     @described(
         "resendInvitation",

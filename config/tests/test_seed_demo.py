@@ -21,7 +21,7 @@ class TestCommand:
         store = Merchant.objects.get(is_default=True)
         assert (store.name, store.status, store.mode, store.country) == ("Demo Store", "active", "sandbox", "US")
         assert store.return_origins == ["http://testserver", "http://localhost:3000"]
-        assert Membership.objects.get(merchant=store).user.email == OWNER
+        assert Membership.objects.get(merchant=store, role="owner").user.email == OWNER
         assert User.objects.get(email=SUPPORT).groups.get().name == "Support"
         assert User.objects.get(email=ADMIN).is_superuser
         assert all(user.check_password(PASSWORD) for user in User.objects.all())
