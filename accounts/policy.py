@@ -23,6 +23,8 @@ POLICY: dict[str, frozenset[Role]] = {
     "customers:write": MANAGERS | {Role.FINANCE, Role.SUPPORT},
     "payments:read": EVERYBODY,
     "payments:write": MANAGERS | {Role.FINANCE, Role.SUPPORT},
+    "refunds:read": EVERYBODY,
+    "refunds:write": MANAGERS | {Role.FINANCE, Role.SUPPORT},
 }
 # A program does not hire people, make keys or change the merchant's settings.
 FOR_PEOPLE_ONLY = frozenset({"merchant:write", "members:read", "members:write", "api_keys:read", "api_keys:write"})

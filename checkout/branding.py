@@ -6,6 +6,7 @@ a given contrast is a formula, not a search.
 """
 
 import hashlib
+from functools import lru_cache
 from typing import NamedTuple
 
 from django.urls import reverse
@@ -20,6 +21,7 @@ DARK = (1 + FLARE) / TEXT - FLARE  # the greatest luminance on which white text 
 NEARLY_BLACK, NEARLY_WHITE = 0.04, 0.7  # beyond these luminances a button gets no further from its text
 TILL_AT_NIGHT = 0.06  # the greatest luminance of the till's panel in dark: it is large, and must not glare
 DIGEST_LENGTH = 8
+COLOURS_KEPT = 1024  # stylesheets in memory: every page needs the digest of one
 
 
 class Colour(NamedTuple):
@@ -110,6 +112,7 @@ def branding_of(merchant: Merchant) -> Branding | None:
     return Branding(address, light=str(colour), dark=str(_at_night(colour)))
 
 
+@lru_cache(COLOURS_KEPT)
 def stylesheet(text: str) -> str:
     """The custom properties of static/css/tokens.css that make a page that of the colour, such as `#0d6b52`."""
     colour = read_colour(text)

@@ -3,8 +3,12 @@
 The rows are the jobs (core/queue.py), a message only says that it is time to look. A lost message is made good by
 the next one, a doubled one finds the rows claimed, and one that comes too late expires unread.
 
-    celery -A config.celery worker
+    celery -A config.celery worker -Q celery
+    celery -A config.celery worker -Q slow --concurrency 2
     celery -A config.celery beat
+
+Tasks whose turns may last, because they wait for the servers of others, have a queue of their own: they take no place
+from those that charge cards. A worker without -Q serves both.
 """
 
 import os
@@ -21,6 +25,7 @@ from django.conf import settings  # noqa: E402 after the set-up
 from core.queue import LEASE, Task, registry, run_task  # noqa: E402
 
 SHORTEST_EXPIRY_SECONDS = 1.0
+QUICK, SLOW = "celery", "slow"  # queues
 
 app = Celery("tillgate", broker=settings.BROKER_URL)
 app.conf.update(
@@ -32,11 +37,15 @@ app.conf.update(
     broker_connection_retry_on_startup=True,
     broker_transport_options={"visibility_timeout": LEASE.total_seconds() * 60},
     timezone="UTC",
+    task_queues={QUICK: {}, SLOW: {}},
     beat_schedule={
         task.name: {
             "task": task.name,
             "schedule": task.every,
-            "options": {"expires": max(task.every, SHORTEST_EXPIRY_SECONDS)},
+            "options": {
+                "expires": max(task.every, SHORTEST_EXPIRY_SECONDS),
+                "queue": SLOW if task.turns > 1 else QUICK,
+            },
         }
         for task in registry.values()
     },

@@ -20,6 +20,7 @@ def main() -> None:
         "DATABASE_URL=sqlite:///var/tillgate.sqlite3",
         "EMAIL_URL=demomail://",
         "DEFAULT_FROM_EMAIL=Tillgate <no-reply@localhost>",
+        "OUTBOUND_ALLOWED=localhost,127.0.0.1,::1",
         "THROTTLE_PAYMENT_CREATE=6000/min",
         "THROTTLE_PAYMENT_READ=60000/min",
     ]

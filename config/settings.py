@@ -55,6 +55,7 @@ INSTALLED_APPS = [
     "notifications",
     "sandbox",
     "payments",
+    "refunds",
     "checkout",
     "config",
 ]
@@ -253,6 +254,7 @@ SPECTACULAR_SETTINGS = {
     "SERVERS": [{"url": "/", "description": "This installation"}],  # whatever name it was reached by
     "TAGS": [
         {"name": "Payments", "description": "Start a payment and see what became of it; follow and steer yours."},
+        {"name": "Refunds", "description": "Give back what was paid, all of it or a part."},
         {"name": "Accounts", "description": "Register, log in and out, and look after your password."},
         {"name": "Merchants", "description": "The merchants you belong to, and their settings."},
         {"name": "Members", "description": "A merchant's team and its roles."},
@@ -271,6 +273,8 @@ SPECTACULAR_SETTINGS = {
         "KeyStatus": "accounts.serializers.merchants.KEY_STATUSES",
         "Scope": "accounts.serializers.merchants.SCOPE_CHOICES",
         "Currency": "core.fields.CURRENCIES",
+        "RefundStatus": "refunds.models.Status",
+        "RefundReason": "refunds.models.Reason",
         "CancellationReason": "payments.serializers.MERCHANT_REASONS",
         "CaptureMethod": "payments.models.CaptureMethod",
         "FailureCode": "payments.serializers.FAILURE_CODES",

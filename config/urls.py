@@ -32,6 +32,7 @@ api: list[URLPattern | URLResolver] = [
     path("health/ready", ReadyView.as_view(), name="ready"),
     path("", include("accounts.urls")),
     path("", include("payments.urls")),
+    path("", include("refunds.urls")),
 ]
 urlpatterns = [
     path("", landing, name="landing"),

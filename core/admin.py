@@ -40,6 +40,8 @@ STATUS_COLOURS = {
     "succeeded": "success",
     "active": "success",
     "sent": "success",
+    "delivered": "success",
+    "enabled": "success",
     "authorized": "info",
     "processing": "info",
     "queued": "info",
@@ -48,6 +50,7 @@ STATUS_COLOURS = {
     "onboarding": "warning",
     "failed": "danger",
     "suspended": "danger",
+    "disabled": "danger",
 }
 
 
@@ -214,7 +217,7 @@ class LogEntryAdmin(ReadOnlyAdmin):
 class EmailAdmin(ReadOnlyAdmin):
     """What was sent to whom. What it said is shown to nobody: it may hold a link that logs somebody in."""
 
-    list_display = ("id", "template", "status_label", "to", "created", "sent_at")
+    list_display = ("id", "template", "status_label", "to", "created")
     list_filter = (("status", ChoicesCheckboxFilter), CreatedFilter)
     list_disable_select_all = True
     search_by = {"eml_": "id__startswith", "@": "to", "": "to__startswith"}

@@ -15,9 +15,12 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import connections
 from django.http.request import split_domain_port, validate_host
 
+from core.http import read_allowed
+
 INSTALLATION = "installation"  # a tag: `manage.py check --tag installation`
 MIN_SECRET_LENGTH = 50  # characters, as Django's security.W009
 MYSQL, MARIADB, POSTGRESQL = (8, 0), (10, 6), 140000
+MIN_RETENTION_DAYS = 7
 STRICT_MODES = {"STRICT_ALL_TABLES", "STRICT_TRANS_TABLES"}
 EXACT_COLLATIONS = ("_bin", "_cs")  # binary, or case-sensitive
 
@@ -101,7 +104,9 @@ def check_email(app_configs: Sequence[Any] | None, **options: Any) -> Messages:
         return []
     if not settings.EMAIL_HOST:
         hint = "Name a mail server in EMAIL_URL."
-        return [Error("Mails are printed instead of being sent, with the links in them.", hint=hint, id="tillgate.E110")]
+        return [
+            Error("Mails are printed instead of being sent, with the links in them.", hint=hint, id="tillgate.E110")
+        ]
     if settings.EMAIL_USE_TLS or settings.EMAIL_USE_SSL or _is_local(settings.EMAIL_HOST):
         return []
     hint = "Use smtp+tls:// or smtp+ssl:// in EMAIL_URL."
@@ -114,6 +119,24 @@ def check_one_machine(app_configs: Sequence[Any] | None, **options: Any) -> Mess
         return []
     hint = "Use PostgreSQL, MySQL or MariaDB; or, when one machine is all you want, SILENCED_CHECKS=tillgate.W101"
     return [Warning("SQLite has one writer and serves a single machine only.", hint=hint, id="tillgate.W101")]
+
+
+@register(INSTALLATION)
+def check_outbound_allowed(app_configs: Sequence[Any] | None, **options: Any) -> Messages:
+    try:
+        read_allowed(tuple(settings.OUTBOUND_ALLOWED))
+    except ValueError as error:
+        hint = "Host names, addresses and networks, separated by commas: erp.internal,10.20.0.0/16"
+        return [Error(f"OUTBOUND_ALLOWED cannot be read: {error}.", hint=hint, id="tillgate.E112")]
+    return []
+
+
+@register(INSTALLATION)
+def check_event_retention(app_configs: Sequence[Any] | None, **options: Any) -> Messages:
+    if settings.EVENT_RETENTION_DAYS >= MIN_RETENTION_DAYS:
+        return []
+    message = f"EVENT_RETENTION_DAYS is less than {MIN_RETENTION_DAYS}: webhooks are retried for more than three days."
+    return [Error(message, id="tillgate.E113")]
 
 
 # --- The database -----------------------------------------------------------------------------

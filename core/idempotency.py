@@ -80,7 +80,7 @@ def create_once(
         try:
             with transaction.atomic():
                 return create(), False
-        except IntegrityError:
+        except (IntegrityError, ApiError):  # refused, perhaps for what the winner has made
             existing = rows.filter(idempotency_key=key).first() if key else None
             if existing is None:
                 raise

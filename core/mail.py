@@ -26,7 +26,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core.encryption import EncryptedTextField
 from core.errors import ApiError
-from core.ids import RANDOM_BYTES, IdField, new_id
+from core.ids import IdField, first_id
 from core.mail_content import find_template, one_line, render
 from core.queue import QueueRow, drain, error_text
 
@@ -42,6 +42,7 @@ ID_LENGTH = 32
 RETRY_DELAYS = [timedelta(seconds=s) for s in (10, 60, 300, 900, 3600, 10800, 21600, 43200, 86400)]
 MAX_ATTEMPTS = len(RETRY_DELAYS) + 1
 OUTAGE_PAUSE = timedelta(seconds=30)  # for all mails, when the server lets nobody in
+PATIENCE = timedelta(hours=1)  # more than LATE that a mail may be past due
 ANSWERS = 4  # of the server to a mail: MAIL, RCPT, DATA and the mail itself
 PERMANENT = 500  # replies from here on (RFC 5321 §4.2.1)
 
@@ -97,6 +98,11 @@ class Email(QueueRow):
     def __str__(self) -> str:
         return self.pk
 
+    @classmethod
+    def late(cls, limit: datetime) -> models.QuerySet["Email"]:
+        """A mail server that is slow for many mails is no reason to call the whole site unfit."""
+        return super().late(limit - PATIENCE)
+
 
 def queue_email(
     template: str,
@@ -111,8 +117,8 @@ def queue_email(
     """Has a mail sent once the caller's transaction commits, and never when it does not.
 
     `template` is a file of templates/emails/, `context` what it asks for: `url` is an address of ours, any other
-    value may be a stranger's words. `from_name` stands as sender and in the header, for a mail on behalf of a
-    merchant. Raises TemplateDoesNotExist.
+    value may be a stranger's words. On behalf of a merchant, `from_name` stands as sender and in the header, and
+    `brand_color` (#rrggbb) in the context paints that. Raises TemplateDoesNotExist.
     """
     find_template(template)
     return Email.objects.create(
@@ -248,12 +254,7 @@ def send_again(email_id: str) -> None:
 def prune_emails() -> int:
     """Forgets what mails that were given up said, and then the mails themselves; answers how many went."""
     now = timezone.now()
-    to_send_again().filter(pk__lt=_first_id(now - KEPT_TO_SEND_AGAIN)).update(context=None)
-    old = Email.objects.filter(pk__lt=_first_id(now - KEPT), due_at=None).order_by("pk")
+    to_send_again().filter(pk__lt=first_id("eml", now - KEPT_TO_SEND_AGAIN)).update(context=None)
+    old = Email.objects.filter(pk__lt=first_id("eml", now - KEPT), due_at=None).order_by("pk")
     ids = list(old.values_list("pk", flat=True)[:PRUNE_BATCH])
     return Email.objects.filter(pk__in=ids).delete()[0] if ids else 0
-
-
-def _first_id(at: datetime) -> str:
-    """The least id of that moment: ids begin with their time, so age needs no index of its own."""
-    return new_id("eml", at=at, randomness=bytes(RANDOM_BYTES))

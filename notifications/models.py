@@ -1,15 +1,39 @@
-"""What happened, kept as it was: the events that webhooks and emails are made of."""
+"""What happened, kept as it was, and the endpoints of merchants that are told of it."""
+
+from datetime import datetime
+from typing import ClassVar
 
 from django.db import models
+from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Merchant
-from core.ids import MAX_LENGTH, IdField
+from core.encryption import EncryptedTextField
+from core.http import MAX_URL_LENGTH
+from core.idempotency import IdempotentRow
+from core.ids import MAX_LENGTH, IdField, first_id
+from core.queue import QueueRow
+from core.state import Transitions
 
 PAYMENT_STATUSES = (
     "requires_action pending processing authorized completed failed cancelled refunded".split()  # noqa: SIM905
 )
-EVENT_TYPES = ["payment.created", *(f"payment.{status}" for status in PAYMENT_STATUSES), "payment.surplus"]
+REFUND_STATUSES = "pending processing requires_approval succeeded failed cancelled".split()  # noqa: SIM905
+ENDPOINT_DISABLED, ENDPOINT_TEST = "webhook_endpoint.disabled", "webhook_endpoint.test"
+EVENT_TYPES = [
+    "payment.created",
+    *(f"payment.{status}" for status in PAYMENT_STATUSES),
+    "payment.surplus",
+    "refund.created",
+    *(f"refund.{status}" for status in REFUND_STATUSES),
+    ENDPOINT_DISABLED,
+    ENDPOINT_TEST,
+]
+
+DESCRIPTION_LENGTH = 500
+REASON_LENGTH = 32
+FAILING_AFTER = 3  # failures in a row
 
 
 class Event(models.Model):
@@ -22,6 +46,9 @@ class Event(models.Model):
     sequence = models.PositiveIntegerField()
     # Text, not JSON: a database's JSON would read 50.00 back as 50.0.
     payload = models.TextField(help_text="The object as JSON, as the API showed it at that moment.")
+    actor = models.CharField(
+        max_length=MAX_LENGTH, blank=True, default="", help_text=_("Id of the user or key that caused it, if any.")
+    )
     request_id = models.CharField(max_length=MAX_LENGTH, blank=True, default="")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
@@ -32,3 +59,143 @@ class Event(models.Model):
 
     def __str__(self) -> str:
         return f"{self.type} {self.object_id}"
+
+
+class WebhookEndpointQuerySet(models.QuerySet["WebhookEndpoint"]):
+    def kept(self) -> "WebhookEndpointQuerySet":
+        """Without those that were deleted: they stay for their log and their idempotency keys."""
+        return self.exclude(status=WebhookEndpoint.Status.DELETED)
+
+
+class WebhookEndpoint(IdempotentRow):
+    """Where a merchant wants to be told, of what, and the secret that signs it.
+
+    `failures` counts failed attempts in a row, `failing_since` is when the first of them was.
+    """
+
+    class Status(models.TextChoices):
+        ENABLED = "enabled", _("Enabled")
+        DISABLED = "disabled", _("Disabled")
+        DELETED = "deleted", _("Deleted")
+
+    class Reason(models.TextChoices):
+        REQUESTED = "requested", _("Requested")
+        FAILING = "failing", _("Failing for days")
+        GONE = "gone", _("Answered 410 Gone")
+
+    TRANSITIONS: ClassVar[Transitions] = {
+        Status.ENABLED: {Status.DISABLED, Status.DELETED},
+        Status.DISABLED: {Status.ENABLED, Status.DELETED},
+    }
+
+    id = IdField("we")
+    merchant = models.ForeignKey(Merchant, models.PROTECT, related_name="webhook_endpoints", db_index=False)
+    url = models.CharField(max_length=MAX_URL_LENGTH)
+    description = models.CharField(max_length=DESCRIPTION_LENGTH, blank=True, default="")
+    event_types = models.JSONField(default=list, help_text=_('Such as ["payment.completed", "refund.*"], or ["*"].'))
+    secret = EncryptedTextField(editable=False)
+    previous_secret = EncryptedTextField(null=True, editable=False)
+    previous_secret_until = models.DateTimeField(null=True, blank=True, editable=False)
+    status = models.CharField(max_length=8, choices=Status.choices, default=Status.ENABLED)
+    disabled_reason = models.CharField(max_length=10, choices=Reason.choices, blank=True, default="")
+    failures = models.PositiveIntegerField(default=0, editable=False)
+    failing_since = models.DateTimeField(null=True, blank=True, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = WebhookEndpointQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-id",)
+        indexes = [models.Index(fields=["merchant", "id"], name="webhook_endpoint_by_merchant")]
+        constraints = [
+            models.UniqueConstraint(fields=["merchant", "idempotency_key"], name="webhook_endpoint_idempotency_key"),
+            models.CheckConstraint(
+                condition=Q(failures=0, failing_since__isnull=True) | Q(failures__gt=0, failing_since__isnull=False),
+                name="webhook_endpoint_failing_since_a_failure",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.url
+
+    @property
+    def is_enabled(self) -> bool:
+        return self.status == self.Status.ENABLED
+
+    @property
+    def is_failing(self) -> bool:
+        return self.failures >= FAILING_AFTER
+
+    def listens_to(self, event_type: str) -> bool:
+        """Whether the filter takes this type. A test event goes to the one endpoint that it tests."""
+        return event_type != ENDPOINT_TEST and any(matches(pattern, event_type) for pattern in self.event_types)
+
+    def secrets_at(self, moment: datetime) -> list[str]:
+        """What messages of that moment are signed with: during a rotation the previous secret too."""
+        if self.previous_secret and self.previous_secret_until and moment < self.previous_secret_until:
+            return [self.secret, self.previous_secret]
+        return [self.secret]
+
+
+def matches(pattern: str, event_type: str) -> bool:
+    """`*` is every type, `payment.*` every one that begins with `payment.`, anything else only itself."""
+    return event_type.startswith(pattern[:-1]) if pattern.endswith("*") else event_type == pattern
+
+
+class WebhookDelivery(QueueRow):
+    """One event on its way to one endpoint. `attempts` counts since it was last (re)started."""
+
+    class Status(models.TextChoices):
+        PENDING = "pending", _("Pending")
+        DELIVERED = "delivered", _("Delivered")
+        FAILED = "failed", _("Failed")
+
+    id = IdField("wd")
+    merchant = models.ForeignKey(Merchant, models.PROTECT, related_name="webhook_deliveries", db_index=False)
+    event = models.ForeignKey(Event, models.CASCADE, related_name="deliveries", db_index=False)
+    endpoint = models.ForeignKey(WebhookEndpoint, models.PROTECT, related_name="deliveries", db_index=False)
+    status = models.CharField(max_length=9, choices=Status.choices, default=Status.PENDING)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ("-id",)
+        verbose_name_plural = "webhook deliveries"
+        indexes = [
+            models.Index(fields=["merchant", "id"], name="webhook_delivery_by_merchant"),
+            models.Index(fields=["endpoint", "due_at"], name="webhook_delivery_due"),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["event", "endpoint"], name="webhook_delivery_once"),
+            models.CheckConstraint(
+                condition=Q(status="pending", due_at__isnull=False) | ~Q(status="pending") & Q(due_at__isnull=True),
+                name="webhook_delivery_due_while_pending",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.pk
+
+    @classmethod
+    def late(cls, limit: datetime) -> "models.QuerySet[WebhookDelivery]":
+        """Only those of endpoints that nobody has tried since: how long a merchant's server lets its own deliveries
+        wait says nothing of our workers."""
+        tried = WebhookAttempt.objects.filter(pk__gte=first_id("wa", limit)).values("delivery__endpoint")
+        return cls.objects.filter(due_at__lt=limit).exclude(endpoint__in=tried)
+
+
+class WebhookAttempt(models.Model):
+    """What became of one attempt: the answer, or why there was none."""
+
+    id = IdField("wa")
+    delivery = models.ForeignKey(WebhookDelivery, models.CASCADE, related_name="log")
+    status = models.PositiveSmallIntegerField(null=True, help_text=_("Of HTTP; empty when there was no answer."))
+    milliseconds = models.PositiveIntegerField()
+    answer = models.TextField(blank=True, default="", help_text=_("The first kilobyte."))
+    error = models.CharField(max_length=REASON_LENGTH, blank=True, default="")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ("-id",)
+
+    def __str__(self) -> str:
+        return self.pk

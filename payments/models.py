@@ -115,7 +115,7 @@ class Payment(IdempotentRow, QueueRow):
     amount_refunded = models.PositiveBigIntegerField(default=0)
     amount_refund_pending = models.PositiveBigIntegerField(default=0)
     amount_disputed = models.PositiveBigIntegerField(default=0)
-    surplus_due_at = models.DateTimeField(null=True, blank=True, editable=False)
+    surplus_due_at = models.DateTimeField(null=True, blank=True, db_index=True, editable=False)
 
     # The payer as they gave themselves; the customer row may say otherwise.
     customer_name = models.CharField(max_length=NAME_LENGTH)

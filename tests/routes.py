@@ -23,6 +23,11 @@ class Route:
     def is_api(self) -> bool:
         return self.pattern.startswith("api/v1/")
 
+    @property
+    def template(self) -> str:
+        """As the API's description writes it."""
+        return "/" + ARGUMENT.sub(r"{\1}", self.pattern)
+
     def path(self, values: dict[str, str]) -> str:
         """Its address with these values for its arguments."""
         path = ARGUMENT.sub(lambda match: values[match[1] or match[2]], self.pattern)

@@ -16,8 +16,8 @@ from tests.conftest import is_complaint
 
 PATIENCE_MS = 15_000
 READABLE, VISIBLE = 4.5, 3.0  # WCAG 2.2 AA: text; edges of controls and focus rings
-WHITE, BLACK, YELLOW, BLUE, GREY = "#ffffff", "#000000", "#ffff00", "#1f5eff", "#767676"
-COLOURS = [WHITE, BLACK, YELLOW, BLUE, GREY]
+WHITE, BLACK, YELLOW, BLUE = "#ffffff", "#000000", "#ffff00", "#1f5eff"
+COLOURS = [WHITE, BLACK, YELLOW, BLUE]
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 

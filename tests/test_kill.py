@@ -6,6 +6,7 @@ between any two there is every step that it can be killed at, the calls to the s
 
 import os
 import signal
+from collections.abc import Callable
 
 import pytest
 from django.db import connection, connections
@@ -33,18 +34,18 @@ def pay_by_card(pay):
     return send
 
 
-def work_until_killed_before(statement: int) -> bool:
+def work_until_killed_before(statement: int, work: Callable[[], int] = queue.run_due) -> bool:
     """Runs the queues in a process of its own that is killed; answers whether there was so much to do."""
     connections.close_all()
     child = os.fork()
     if child == 0:
         os.environ.pop("PYTEST_CURRENT_TEST", None)
-        _work_and_die(statement)
+        _work_and_die(statement, work)
     _pid, status = os.waitpid(child, 0)
     return os.WIFSIGNALED(status)
 
 
-def _work_and_die(statement: int) -> None:
+def _work_and_die(statement: int, work: Callable[[], int]) -> None:
     left = statement
 
     def count(execute, sql, params, many, context):
@@ -55,7 +56,7 @@ def _work_and_die(statement: int) -> None:
         return execute(sql, params, many, context)
 
     with connection.execute_wrapper(count):
-        queue.run_due()
+        work()
     os._exit(0)
 
 

@@ -39,6 +39,16 @@ def documented() -> dict[str, list[str]]:
     }
 
 
+def takes_a_key() -> set[str]:
+    """The paths whose POST takes an Idempotency-Key."""
+    posts = {path: methods.get("post", {}) for path, methods in Client().get("/api/schema").json()["paths"].items()}
+    return {
+        path
+        for path, post in posts.items()
+        if any(parameter["name"] == "Idempotency-Key" for parameter in post.get("parameters", []))
+    }
+
+
 def queries(parameter: str, tenant: Tenant) -> list[Query]:
     """Everything that this tenant could be asked for by the parameter. Raises KeyError for one that is new here."""
     payments = list(tenant.payments.values())
@@ -226,15 +236,17 @@ class TestAnothersIds:
 
 class TestWriting:
     def test_with_anothers_idempotency_key_is_a_request_of_its_own(self, world, client):
-        marks = foreign_marks(world)
-        for route in api_routes():
-            for name in ("rival", "owner"):
-                headers = {**world.headers[name], "Idempotency-Key": "a-key-of-both"}
-                sent = body(world, route, "POST", name)
-                response = send(client, "POST", route.path(arguments(world, route, world.own)), sent, headers)
-                if name == "owner" and response.status_code == 201:
-                    assert "Idempotent-Replayed" not in response, route
-                    assert leaks(response, marks) == set(), route
+        keyed = [route for route in api_routes() if route.template in takes_a_key()]
+        assert len(keyed) >= 6
+        for route in keyed:
+            with undone():
+                for persona, tenant in (("rival", world.rival), ("owner", world.own)):
+                    headers = {**world.headers[persona], "Idempotency-Key": "a-key-of-both"}
+                    path, sent = route.path(arguments(world, route, tenant)), body(world, route, "POST", persona)
+                    response = send(client, "POST", path, sent, headers)
+                    assert response.status_code == 201, route
+            assert "Idempotent-Replayed" not in response, route
+            assert leaks(response, foreign_marks(world)) == set(), route
 
     def test_gets_its_own_row_for_a_key_that_both_have_used(self, world, client, own):
         answers = {}

@@ -151,11 +151,12 @@ def remove_member(member: Membership, *, by_role: str) -> Membership:
 
 @transaction.atomic
 def _changed(member: Membership, by_role: str, change: Any) -> Membership:
-    """The merchant's row is locked, so that two owners cannot remove each other at the same time."""
-    Merchant.objects.select_for_update().get(pk=member.merchant_id)
-    locked = Membership.objects.select_related("user").filter(pk=member.pk).first()
+    """The merchant's row is locked, so that two owners cannot remove each other at the same time. The member's row
+    comes first, as in `accept_invitation`, where MariaDB locks the merchant's to check the foreign key."""
+    locked = Membership.objects.select_for_update().filter(pk=member.pk).first()
     if locked is None:  # removed by somebody else while we waited
         raise NotFound
+    Merchant.objects.select_for_update().get(pk=member.merchant_id)
     _only_owners_make_owners(by_role, locked.role)
     change(locked)
     return locked

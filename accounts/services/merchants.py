@@ -1,9 +1,10 @@
 """What happens to merchants: made, approved, suspended, their settings, and which one a payment is for."""
 
+from contextlib import suppress
 from typing import Any
 
 from django.contrib.auth.models import Group, Permission
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -45,7 +46,11 @@ def create_merchant(*, name: str, **fields: Any) -> Merchant:
 def add_merchant(merchant: Merchant) -> Merchant:
     """Saves a new merchant; the installation's first is its default one."""
     if not Merchant.objects.filter(is_default=True).exists():
-        merchant.is_default = True
+        with suppress(IntegrityError), transaction.atomic():  # another may be first in the same moment
+            merchant.is_default = True
+            merchant.save(force_insert=True)
+            return merchant
+        merchant.is_default = None
     merchant.save(force_insert=True)
     return merchant
 

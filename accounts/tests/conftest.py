@@ -143,7 +143,7 @@ def desk(client: Client, support: User) -> Client:
     return client
 
 
-def do(client: Client, row: Model, action: str) -> HttpResponse:
+def do(client: Client, row: Model, action: str) -> Any:
     """Confirms the dialog of an action on the row's page."""
     page = reverse(f"admin:accounts_{row._meta.model_name}_changelist")
     return client.post(f"{page}{row.pk}/{action}/", {"_form_submitted": "True"})

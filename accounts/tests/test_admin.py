@@ -4,7 +4,7 @@ import re
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import Group, Permission
 from django.urls import reverse
 from django.utils import timezone
 
@@ -258,5 +258,4 @@ class TestLists:
 
 
 def _permissions(*names):
-    permissions = Group._meta.get_field("permissions").related_model
-    return permissions.objects.filter(codename__in=names)
+    return Permission.objects.filter(codename__in=names)

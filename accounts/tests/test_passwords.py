@@ -11,6 +11,7 @@ from accounts.services.registration import VERIFY_SALT
 from accounts.tests.conftest import ADA, PASSWORD, access, mailed_token, refusal, told
 from core.ids import new_id
 from core.mail import Email
+from tests.threads import at_once
 
 NEW = "another battery 7"
 EVE = "eve@example.com"
@@ -222,6 +223,37 @@ class TestAReset:
             assert reset(other).status_code == 400
             assert reset(f"{token.partition('.')[0]}.{other}").status_code == 400
         assert opens(post, PASSWORD)
+
+
+@pytest.mark.django_db(transaction=True)
+class TestAtOnce:
+    """SQLite has one writer; what counts here is the run on MariaDB and PostgreSQL."""
+
+    def test_a_link_is_followed_by_two_and_sets_one_password(self, ada, reset, post):
+        for round_ in range(5):
+            ask_for_reset(ADA)
+            token = mailed_token("password_reset")
+            passwords = [f"password of {who} {round_}" for who in ("one", "other")]
+            answers = at_once([lambda p=password, t=token: reset(t, p) for password in passwords])
+            assert sorted(answer.status_code for answer in answers) == [200, 400]
+            winner = passwords[answers[0].status_code != 200]
+            assert [opens(post, password) for password in passwords] == [password == winner for password in passwords]
+
+    def test_nobody_stays_logged_in_with_a_password_that_is_changed(self, ada, post, me, log_in):
+        old = PASSWORD
+        for round_ in range(10):
+            pair, new = log_in(password=old), f"password number {round_}"
+            fields = {"current_password": old, "new_password": new}
+            answers = at_once(
+                [
+                    lambda p=pair, f=fields: post("auth/password/change", access(p), **f),
+                    lambda p=old: post("auth/token", email=ADA, password=p),
+                    lambda p=pair: post("auth/token/refresh", refresh=p["refresh"]),
+                ]
+            )
+            assert answers[0].status_code == 200
+            assert_ended(me, post, pair, *(it.json()["token"] for it in answers[1:] if it.status_code == 200))
+            old = new
 
 
 class TestConfirmingTheAddress:

@@ -6,6 +6,7 @@ from django.contrib.auth.hashers import MD5PasswordHasher
 from accounts.models import Membership, Merchant, User
 from accounts.tests.conftest import ADA, PASSWORD, access, mailed_token, refusal, told
 from core.mail import Email
+from tests.threads import at_once
 
 ODD_TEXTS = ["nul\0nul", "\ud800", "line\nline", "\u200b", "", 5, True, None, [], {}]
 
@@ -91,7 +92,7 @@ class TestAnAddressThatIsKnown:
         known, new = register(), register(email="new@example.com")
         assert (known.status_code, new.status_code) == (201, 201)
         assert known.content == new.content.replace(b"new@example.com", ADA.encode())
-        assert _told_apart_by(known, new) <= {"Request-Id", "Content-Length", "RateLimit-Remaining"}
+        assert _told_apart_by(known, new) <= {"Request-Id", "Content-Length", "RateLimit-Remaining", "RateLimit-Reset"}
 
     def test_takes_as_much_work(self, register, ada, monkeypatch):
         runs = []
@@ -233,6 +234,27 @@ class TestThePassword:
     def test_is_never_in_an_answer(self, register):
         for password in ("sh0rt!", PASSWORD, "x" * 200):
             assert password.encode() not in register(password=password).content
+
+
+@pytest.mark.django_db(transaction=True)
+class TestManyAtOnce:
+    """SQLite has one writer; what counts here is the run on MariaDB and PostgreSQL."""
+
+    def test_of_one_address_make_one_account(self, register):
+        for round_ in range(5):
+            email = f"{round_}@example.com"
+            answers = at_once([lambda email=email: register(email=email, merchant_name="Engines")] * 6)
+            assert [answer.status_code for answer in answers] == [201] * 6
+            assert len({answer.content for answer in answers}) == 1
+        assert User.objects.count() == Merchant.objects.count() == Membership.objects.count() == 5
+        assert Email.objects.filter(template="verify_email").count() == 5
+        assert Email.objects.filter(template="account_exists").count() == 25
+
+    def test_in_an_empty_installation_make_one_default_merchant(self, register):
+        answers = at_once([lambda n=n: register(email=f"{n}@example.com", merchant_name=f"{n}") for n in range(6)])
+        assert [answer.status_code for answer in answers] == [201] * 6
+        assert Merchant.objects.count() == 6
+        assert Merchant.objects.filter(is_default=True).count() == 1
 
 
 def _told_apart_by(one, other):

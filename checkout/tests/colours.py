@@ -24,7 +24,8 @@ def contrast(one: str, other: str) -> float:
 
 def schemes(stylesheet: str) -> dict[str, dict[str, str]]:
     """The colours of a stylesheet by scheme and name, on top of those of tokens.css."""
-    light, dark = {}, {}
+    light: dict[str, str] = {}
+    dark: dict[str, str] = {}
     for css in (TOKENS.read_text(), stylesheet):
         by_day, *by_night = DARK_SCHEME.split(css)
         light |= dict(TOKEN.findall(by_day))

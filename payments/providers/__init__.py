@@ -1,8 +1,23 @@
 """The payment providers, an adapter a file."""
 
-from payments.providers.base import ChargeRequest, Provider, ProviderUnavailable, Result
+from payments.providers.base import (
+    ChargeRequest,
+    OperationResult,
+    Provider,
+    ProviderUnavailable,
+    RefundRequest,
+    Result,
+)
 from payments.providers.sandbox import SandboxProvider
 
 PROVIDERS: dict[str, Provider] = {provider.name: provider for provider in [SandboxProvider()]}
 
-__all__ = ["PROVIDERS", "ChargeRequest", "Provider", "ProviderUnavailable", "Result"]
+__all__ = [
+    "PROVIDERS",
+    "ChargeRequest",
+    "OperationResult",
+    "Provider",
+    "ProviderUnavailable",
+    "RefundRequest",
+    "Result",
+]

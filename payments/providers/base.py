@@ -42,6 +42,28 @@ class Result:
     answer: dict[str, Any] = field(default_factory=dict)  # scrubbed: no card number, no secret
 
 
+@dataclass(frozen=True, slots=True)
+class RefundRequest:
+    """`key` is our transaction's id, `charge_reference` the provider's id of the charge."""
+
+    key: str
+    charge_reference: str
+    money: Money
+
+
+@dataclass(frozen=True, slots=True)
+class OperationResult:
+    """A provider's answer about something done to a charge. `status`: processing, succeeded or failed."""
+
+    status: str
+    key: str
+    reference: str
+    charge_reference: str
+    money: Money
+    failure_code: str = ""
+    answer: dict[str, Any] = field(default_factory=dict)
+
+
 class Provider(Protocol):
     """A decline is a Result; silence is ProviderUnavailable."""
 
@@ -53,4 +75,12 @@ class Provider(Protocol):
 
     def lookup(self, key: str) -> Result | None:
         """The charge of this key as it is now; None when the provider never heard of it."""
+        ...
+
+    def refund(self, request: RefundRequest) -> OperationResult:
+        """Gives back part of a charge, or all of it. Safe to repeat: the same key answers with the first refund."""
+        ...
+
+    def lookup_refund(self, key: str) -> OperationResult | None:
+        """The refund of this key as it is now; None when the provider never heard of it."""
         ...

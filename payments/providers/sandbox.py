@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from core.money import EXPONENTS, Money
-from payments.providers.base import ChargeRequest, ProviderUnavailable, Result
+from payments.providers.base import ChargeRequest, OperationResult, ProviderUnavailable, RefundRequest, Result
 from sandbox import services as sandbox
 
 METHODS = {
@@ -23,6 +23,9 @@ STATUSES = {
     "failed": "failed",
     "cancelled": "cancelled",
 }
+
+
+OPERATION_STATUSES = {"pending": "processing", "succeeded": "succeeded", "failed": "failed"}
 
 
 class SandboxProvider:
@@ -54,6 +57,54 @@ class SandboxProvider:
             return _ask(lambda: sandbox.retrieve_charge(key=key))
         except sandbox.SandboxNotFound:
             return None
+
+    def refund(self, request: RefundRequest) -> OperationResult:
+        try:
+            return _ask_operation(
+                lambda: sandbox.create_refund(
+                    key=request.key, charge_id=request.charge_reference, amount=request.money.amount
+                )
+            )
+        except sandbox.SandboxRefused as error:
+            return _refused_operation(request, error)
+
+    def lookup_refund(self, key: str) -> OperationResult | None:
+        try:
+            return _ask_operation(lambda: sandbox.retrieve_operation(key=key))
+        except sandbox.SandboxNotFound:
+            return None
+
+
+def _refused_operation(request: RefundRequest, error: sandbox.SandboxRefused) -> OperationResult:
+    if error.code == "idempotency_error":
+        raise ProviderUnavailable("the sandbox knows the key with another request") from error
+    return OperationResult("failed", request.key, "", request.charge_reference, request.money, error.code)
+
+
+def _ask_operation(call: Callable[[], Any]) -> OperationResult:
+    try:
+        return _read_operation(call())
+    except (sandbox.SandboxTimeout, sandbox.SandboxDown) as error:
+        raise ProviderUnavailable(f"the sandbox gave no answer ({type(error).__name__})") from error
+
+
+def _read_operation(answer: Any) -> OperationResult:
+    """The capture, void or refund in an answer; as little trusted as a charge."""
+    try:
+        amount, currency = answer["amount"], answer["currency"]
+        if type(amount) is not int or currency not in EXPONENTS:
+            raise ValueError("amount")
+        return OperationResult(
+            status=OPERATION_STATUSES[answer["status"]],
+            key=str(answer["key"]),
+            reference=str(answer["id"]),
+            charge_reference=str(answer["charge"]),
+            money=Money(amount, currency),
+            failure_code=answer["failure_code"] or "",
+            answer=answer,
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ProviderUnavailable("the sandbox's answer makes no sense") from error
 
 
 def _refused(request: ChargeRequest, error: sandbox.SandboxRefused) -> Result:

@@ -5,8 +5,8 @@ from django.utils import timezone
 from payments.models import NoticeKind, ProviderNotice, Transaction
 from payments.providers.sandbox import acknowledge, new_notices
 
-# Refunds and disputes drain their own kinds; until then theirs are kept, and due for nobody.
-OURS = {NoticeKind.PAYMENT}
+# Each app drains its own kind; disputes are kept until there is one for them, and due for nobody.
+DRAINED = {NoticeKind.PAYMENT, NoticeKind.REFUND}
 
 
 def store_notice(*, provider: str, event_id: str, kind: str, **fields: object) -> ProviderNotice:
@@ -14,7 +14,7 @@ def store_notice(*, provider: str, event_id: str, kind: str, **fields: object) -
     notice, _created = ProviderNotice.objects.get_or_create(
         provider=provider,
         event_id=event_id,
-        defaults={"kind": kind, "due_at": timezone.now() if kind in OURS else None, **fields},
+        defaults={"kind": kind, "due_at": timezone.now() if kind in DRAINED else None, **fields},
     )
     return notice
 

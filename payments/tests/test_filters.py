@@ -240,6 +240,14 @@ class TestWindow:
         assert found(query) == ["in"]
         assert ask(query)[1] == "Payments since 2025-01-01; send created_after for older ones."
 
+    @pytest.mark.parametrize("end", ["2999-01-01", "9999-12-31"])
+    def test_ends_now_where_the_request_says_later(self, found, make, end):
+        make("in", age=timedelta(days=80), currency="EUR")
+        make("too old", age=timedelta(days=100), currency="EUR")
+        assert found(f"currency=EUR&created_before={end}") == ["in"]
+        start = f"{timezone.now() - timedelta(days=110):%Y-%m-%d}"
+        assert found(f"currency=EUR&created_after={start}&created_before={end}") == ["in", "too old"]
+
     def test_is_what_the_request_names_up_to_a_year(self, found, ask, make):
         make("in", at=datetime(2024, 1, 2, tzinfo=UTC), currency="EUR")
         make("out", at=datetime(2023, 12, 31, tzinfo=UTC), currency="EUR")

@@ -80,7 +80,7 @@ class TestBankTransfer:
         assert payment.status == "completed"
         assert payment.order_key
 
-    def test_may_be_left_for_a_card_and_is_surplus_when_it_arrives_all_the_same(self, start, attempt, work):
+    def test_may_be_left_for_a_card_and_goes_back_when_it_arrives_all_the_same(self, start, attempt, work):
         payment = start()
         attempt(payment, method="bank_transfer")
         work()
@@ -93,8 +93,8 @@ class TestBankTransfer:
         payment.refresh_from_db()
         transfer.refresh_from_db()
         assert (payment.status, transfer.status) == ("completed", "succeeded")
-        assert payment.amount_captured == 10000
-        assert payment.surplus_due_at
+        assert (payment.amount_captured, payment.amount_refunded) == (10000, 5000)
+        assert payment.surplus_due_at is None
 
 
 class TestManualCapture:

@@ -181,7 +181,7 @@ class TestLateSuccess:
         assert payment.surplus_due_at
         assert told(payment)[-1] == "surplus"
 
-    def test_on_a_paid_order_is_surplus_and_fails_the_payment(self, decide, start, work):
+    def test_on_a_paid_order_is_surplus_and_goes_back(self, decide, start, work):
         waiting = start(THREE_D_SECURE, order_id="o-1")
         work()
         paid = start(GOOD, order_id="o-1")
@@ -192,9 +192,9 @@ class TestLateSuccess:
         paid.refresh_from_db()
         waiting.refresh_from_db()
         assert paid.status == "completed"
-        assert (waiting.status, waiting.failure_code) == ("failed", "order_already_paid")
-        assert waiting.amount_captured == 5000
-        assert waiting.surplus_due_at
+        assert (waiting.status, waiting.failure_code) == ("refunded", "order_already_paid")
+        assert (waiting.amount_captured, waiting.amount_refunded) == (5000, 5000)
+        assert told(waiting)[-3:] == ["surplus", "failed", "refunded"]
 
 
 class TestDecline:

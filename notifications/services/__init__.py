@@ -1,0 +1,38 @@
+"""Telling people. Other apps publish events; views, tasks and the back office call the rest, and nothing else."""
+
+from notifications.services.deliveries import Message, ReplayTooLarge, preview, replay, resend
+from notifications.services.dispatch import send_due
+from notifications.services.endpoints import (
+    EndpointDisabled,
+    EventTypeUnknown,
+    TooManyEndpoints,
+    create_endpoint,
+    delete_endpoint,
+    disable_endpoint,
+    enable_endpoint,
+    rotate_secret,
+    send_test_event,
+    update_endpoint,
+)
+from notifications.services.events import prune_events, publish
+
+__all__ = [
+    "EndpointDisabled",
+    "EventTypeUnknown",
+    "Message",
+    "ReplayTooLarge",
+    "TooManyEndpoints",
+    "create_endpoint",
+    "delete_endpoint",
+    "disable_endpoint",
+    "enable_endpoint",
+    "preview",
+    "prune_events",
+    "publish",
+    "replay",
+    "resend",
+    "rotate_secret",
+    "send_due",
+    "send_test_event",
+    "update_endpoint",
+]

@@ -1,0 +1,106 @@
+"""What is sent to an endpoint, and sending it again."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import orjson
+from django.db import transaction
+from django.utils import timezone
+
+from core.errors import ApiError
+from core.ids import first_id
+from core.renderers import to_json
+from notifications.models import Event, WebhookDelivery, WebhookEndpoint
+from notifications.services.endpoints import locked_endpoint, refuse_disabled
+from notifications.signatures import signed_headers
+
+USER_AGENT = "Tillgate-Webhooks/1"
+MAX_REPLAY = 10_000  # events that one replay looks at
+REPLAY_BATCH = 500
+
+Status = WebhookDelivery.Status
+
+
+class ReplayTooLarge(ApiError):
+    status, code = 422, "replay_too_large"
+    message = f"There are more than {MAX_REPLAY} events in that time. Replay a shorter one, and then the next."
+
+
+@dataclass(frozen=True)
+class Message:
+    """A webhook as it goes over the wire."""
+
+    url: str
+    headers: dict[str, str]
+    body: bytes
+
+
+def compose(event: Event, endpoint: WebhookEndpoint, at: datetime) -> Message:
+    """What the endpoint is sent at that moment. The id and the body are the same in every attempt, time and signature
+    are not (Standard Webhooks 1.0)."""
+    body = to_json(
+        {
+            "id": event.pk,
+            "type": event.type,
+            "timestamp": event.created_at,
+            "merchant_id": event.merchant_id,
+            "object_id": event.object_id,
+            "sequence": event.sequence,
+            "data": orjson.Fragment(event.payload),
+        }
+    )
+    signed = signed_headers(endpoint.secrets_at(at), message_id=event.pk, timestamp=int(at.timestamp()), body=body)
+    return Message(endpoint.url, {"Content-Type": "application/json", "User-Agent": USER_AGENT, **signed}, body)
+
+
+def preview(delivery: WebhookDelivery) -> Message:
+    """A dry run: exactly what would be sent now. Nothing is."""
+    return compose(delivery.event, delivery.endpoint, timezone.now())
+
+
+@transaction.atomic
+def resend(delivery: WebhookDelivery) -> None:
+    """Makes a delivery due now, with all its attempts before it, whatever became of it. Raises EndpointDisabled."""
+    refuse_disabled(locked_endpoint(delivery.endpoint))
+    _restart([delivery.pk])
+
+
+def replay(endpoint: WebhookEndpoint, *, since: datetime, until: datetime, delivered: bool = False) -> int:
+    """Sends an endpoint what it listens to and has missed of a time: what failed, and what happened while it was
+    disabled or did not exist yet. With `delivered` also what it has got before. Answers how many events.
+
+    Raises EndpointDisabled, ReplayTooLarge. Doing it twice is harmless: what is on its way stays so.
+    """
+    with transaction.atomic():
+        endpoint = locked_endpoint(endpoint)
+        refuse_disabled(endpoint)
+    events = Event.objects.filter(merchant=endpoint.merchant_id)
+    events = events.filter(pk__gte=first_id("evt", since), pk__lt=first_id("evt", until)).order_by("pk")
+    found = list(events.values_list("pk", "type")[: MAX_REPLAY + 1])
+    if len(found) > MAX_REPLAY:
+        raise ReplayTooLarge
+    ids = [pk for pk, event_type in found if endpoint.listens_to(event_type)]
+    batches = [ids[start : start + REPLAY_BATCH] for start in range(0, len(ids), REPLAY_BATCH)]
+    return sum(_replay(endpoint, batch, delivered) for batch in batches)
+
+
+@transaction.atomic
+def _replay(endpoint: WebhookEndpoint, event_ids: Sequence[str], delivered: bool) -> int:
+    locked = locked_endpoint(endpoint)  # one replay after another
+    refuse_disabled(locked)
+    known = dict(locked.deliveries.filter(event__in=event_ids).values_list("event", "pk"))
+    again = [Status.FAILED, Status.DELIVERED] if delivered else [Status.FAILED]
+    restarted = _restart(known.values(), was=again)
+    now = timezone.now()
+    missing = [
+        WebhookDelivery(merchant_id=locked.merchant_id, event_id=event_id, endpoint=locked, due_at=now)
+        for event_id in event_ids
+        if event_id not in known
+    ]
+    return restarted + len(WebhookDelivery.objects.bulk_create(missing))
+
+
+def _restart(ids: Iterable[str], was: Iterable[str] = Status.values) -> int:
+    rows = WebhookDelivery.objects.filter(pk__in=list(ids), status__in=was)
+    return rows.update(status=Status.PENDING, due_at=timezone.now(), attempts=0, last_error="")

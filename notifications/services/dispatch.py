@@ -1,0 +1,174 @@
+"""The dispatcher: claims what is due, sends it concurrently, and takes what became of it into the books.
+
+One turn is one event loop in one thread. The loop stands still while the database is asked, and no transaction is
+open while it runs. A slow endpoint has a few places of its own and delays nobody else; endpoints that are failing
+share a lane apart. A worker killed at any moment leaves rows that are due again when their lease runs out.
+"""
+
+import asyncio
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Collection, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from django.db.models import Exists, OuterRef
+from django.utils import timezone
+
+from core.encryption import DecryptionError
+from core.http import Answer, CallFailed, Client
+from core.queue import claim_batch
+from notifications.models import FAILING_AFTER, Event, WebhookDelivery, WebhookEndpoint
+from notifications.services.deliveries import Message, compose
+from notifications.services.endpoints import drop
+from notifications.services.outcomes import Outcome, record
+
+logger = logging.getLogger(__name__)
+
+CLAIM_SECONDS = 20.0  # for which a turn takes new rows; the next one does while it waits for its last answers
+TICK_SECONDS = 0.2  # how often new rows are looked for while everything waits
+LINGER_SECONDS = 0.01  # after an answer, for others to be recorded with it
+RESOLVER_THREADS = 64  # a resolver that is slow for one name does not hold up the others
+
+UNREADABLE_SECRET, OUR_FAULT = "unreadable_secret", "internal_error"
+
+
+@dataclass(frozen=True)
+class Lane:
+    """How many deliveries are in flight at once, in all and to each endpoint."""
+
+    places: int
+    each: int
+
+
+LANES = {False: Lane(places=128, each=8), True: Lane(places=64, each=1)}  # by whether the endpoint is failing
+
+_claiming = threading.Lock()  # in one process one turn claims at a time
+
+
+CLIENT = Client()
+
+
+def send_due() -> int:
+    """One turn: sends until nothing is due and all is answered, and answers how many attempts were made. After
+    CLAIM_SECONDS it claims no more, and leaves that to the next turn."""
+    if _claiming.locked() or not WebhookDelivery.objects.filter(due_at__lte=timezone.now()).exists():
+        return 0
+    with asyncio.Runner() as runner:
+        runner.get_loop().set_default_executor(ThreadPoolExecutor(RESOLVER_THREADS, "resolver"))
+        turn = Turn(runner, CLIENT)
+        if _claiming.acquire(blocking=False):
+            try:
+                turn.send_while_due()
+            finally:
+                _claiming.release()
+        turn.finish()
+    return turn.attempts
+
+
+class Turn:
+    """The deliveries in flight, each with its endpoint as it was when the delivery was claimed."""
+
+    def __init__(self, runner: asyncio.Runner, client: Client) -> None:
+        self.runner = runner
+        self.client = client
+        self.in_flight: dict[asyncio.Task[Outcome], WebhookEndpoint] = {}
+        self.attempts = 0
+
+    def send_while_due(self) -> None:
+        end = time.monotonic() + CLAIM_SECONDS
+        while time.monotonic() < end:
+            self._start()
+            if not self.in_flight:
+                return
+            self._settle()
+
+    def finish(self) -> None:
+        while self.in_flight:
+            self._settle()
+
+    def _start(self) -> None:
+        """Claims deliveries for the places that are free, and sends them as soon as the loop runs."""
+        ids = choose(self.in_flight.values())
+        claimed = claim_batch(WebhookDelivery.objects.filter(pk__in=ids), len(ids)) if ids else []
+        events = Event.objects.in_bulk([delivery.event_id for delivery in claimed])
+        endpoints = _load_endpoints({delivery.endpoint_id for delivery in claimed})
+        stopped = [delivery.pk for delivery in claimed if not endpoints[delivery.endpoint_id].is_enabled]
+        drop(WebhookDelivery.objects.filter(pk__in=stopped))
+        for delivery in claimed:
+            endpoint = endpoints[delivery.endpoint_id]
+            if endpoint.is_enabled:
+                attempt = self._send(delivery, _compose(events[delivery.event_id], endpoint))
+                self.in_flight[self.runner.get_loop().create_task(attempt)] = endpoint
+
+    def _settle(self) -> None:
+        """Lets the loop run until something is answered, for a tick at most, and records it."""
+        done = self.runner.run(_finished(self.in_flight))
+        if done:
+            troubled = {self.in_flight[task].pk for task in done if self.in_flight[task].failures}
+            record([task.result() for task in done], troubled)
+        for task in done:
+            del self.in_flight[task]
+        self.attempts += len(done)
+
+    async def _send(self, delivery: WebhookDelivery, message: Message | None) -> Outcome:
+        """One attempt. Whatever goes wrong costs this delivery an attempt, and no other anything."""
+        started, result = time.perf_counter(), Answer()
+        error = ""
+        try:
+            if message is None:
+                raise CallFailed(UNREADABLE_SECRET)
+            result = await self.client.post(message.url, headers=message.headers, body=message.body)
+        except CallFailed as failure:
+            error = failure.reason
+        except Exception:
+            logger.exception("delivery %s failed", delivery.pk)
+            error = OUR_FAULT
+        milliseconds = round((time.perf_counter() - started) * 1000)
+        return Outcome(delivery, timezone.now(), milliseconds, result, error)
+
+
+async def _finished(tasks: Iterable[asyncio.Task[Outcome]]) -> set[asyncio.Task[Outcome]]:
+    done, waiting = await asyncio.wait(tasks, timeout=TICK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+    if done and waiting:
+        more, _waiting = await asyncio.wait(waiting, timeout=LINGER_SECONDS)
+        done |= more
+    return done
+
+
+def _compose(event: Event, endpoint: WebhookEndpoint) -> Message | None:
+    """None when ENCRYPTION_KEYS no longer open the endpoint's secret: unsigned, nothing is sent."""
+    try:
+        return compose(event, endpoint, timezone.now())
+    except DecryptionError:
+        return None
+
+
+def _load_endpoints(ids: Iterable[str]) -> dict[str, WebhookEndpoint]:
+    try:
+        return WebhookEndpoint.objects.in_bulk(list(ids))
+    except DecryptionError:  # one of them: each secret is read by itself, where it fails by itself
+        return WebhookEndpoint.objects.defer("secret", "previous_secret").in_bulk(list(ids))
+
+
+# --- Who has a place --------------------------------------------------------------------------
+def choose(in_flight: Collection[WebhookEndpoint]) -> list[str]:
+    """Ids of due deliveries, as many as there are places for. The endpoints are asked one by one, so that one with
+    ten thousand due rows takes no more than its share."""
+    due = WebhookDelivery.objects.filter(due_at__lte=timezone.now())
+    waiting = WebhookEndpoint.objects.filter(Exists(due.filter(endpoint=OuterRef("pk"))))
+    found = list(waiting.order_by("?").values_list("pk", "failures"))
+    busy = Counter(endpoint.pk for endpoint in in_flight)
+    chosen: list[str] = []
+    for is_failing, lane in LANES.items():
+        endpoints = [pk for pk, failures in found if (failures >= FAILING_AFTER) is is_failing]
+        room = lane.places - sum(endpoint.is_failing is is_failing for endpoint in in_flight)
+        for asked, endpoint in enumerate(endpoints):
+            share = max(room // (len(endpoints) - asked), 1)
+            limit = max(min(share, room, lane.each - busy[endpoint]), 0)
+            oldest = due.filter(endpoint=endpoint).order_by("due_at").values_list("pk", flat=True)[:limit]
+            room -= len(oldest)
+            chosen += oldest
+    return chosen

@@ -1,0 +1,227 @@
+"""A merchant's webhook endpoints: where to, of what, signed with which secret."""
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from accounts.models import Membership, Merchant, User
+from core.errors import ApiError, NotFound
+from core.http import check_url
+from core.idempotency import create_once, fingerprint
+from core.mail import queue_email
+from core.state import move_to
+from core.transactions import with_retries
+from notifications.models import (
+    ENDPOINT_DISABLED,
+    ENDPOINT_TEST,
+    EVENT_TYPES,
+    WebhookDelivery,
+    WebhookEndpoint,
+)
+from notifications.services.events import deliver_to, publish, record_event
+from notifications.signatures import new_secret
+
+MAX_ENDPOINTS = 16  # of a merchant, deleted ones apart
+SECRET_OVERLAP = timedelta(hours=24)  # for which the previous secret still signs
+EVERYTHING = "*"
+# What an endpoint may ask for: everything, all of a noun, or one type.
+PATTERNS = [EVERYTHING, *dict.fromkeys(f"{name.partition('.')[0]}.*" for name in EVENT_TYPES), *EVENT_TYPES]
+TOLD_OF_DISABLING = (Membership.Role.OWNER, Membership.Role.ADMIN, Membership.Role.DEVELOPER)
+
+Status, Reason = WebhookEndpoint.Status, WebhookEndpoint.Reason
+
+
+class EventTypeUnknown(ApiError):
+    code = "event_type_unknown"
+    message = "Ask for event types that exist, such as payment.completed, payment.* or *."
+
+
+class TooManyEndpoints(ApiError):
+    status, type, code = 409, "conflict", "too_many_webhook_endpoints"
+    message = f"A merchant has at most {MAX_ENDPOINTS} webhook endpoints. Delete those that are not needed."
+
+
+class EndpointDisabled(ApiError):
+    status, type, code = 409, "conflict", "webhook_endpoint_disabled"
+    message = "The webhook endpoint is disabled. Enable it first."
+
+
+def create_endpoint(
+    merchant: Merchant, *, url: str, event_types: Iterable[str], description: str = "", key: str | None = None
+) -> tuple[WebhookEndpoint, str | None]:
+    """A new endpoint and its secret, which is never shown again: a replay of the idempotency `key` gets None.
+
+    Raises UrlForbidden, EventTypeUnknown, TooManyEndpoints, IdempotencyKeyReused.
+    """
+    check_url(url)
+    patterns = check_patterns(event_types)
+    body = fingerprint({"url": url, "event_types": patterns, "description": description})
+    secret = new_secret()
+
+    def create() -> WebhookEndpoint:
+        _refuse_too_many(merchant)
+        return WebhookEndpoint.objects.create(
+            merchant=merchant,
+            url=url,
+            event_types=patterns,
+            description=description,
+            secret=secret,
+            idempotency_key=key,
+            fingerprint=body,
+        )
+
+    row, replayed = with_retries(
+        lambda: create_once(WebhookEndpoint.objects.filter(merchant=merchant), key, body, create)
+    )
+    return row, None if replayed else secret
+
+
+def _refuse_too_many(merchant: Merchant) -> None:
+    """The merchant's row is locked, so that two at once cannot both be the last."""
+    Merchant.objects.select_for_update().get(pk=merchant.pk)
+    if WebhookEndpoint.objects.kept().filter(merchant=merchant).count() >= MAX_ENDPOINTS:
+        raise TooManyEndpoints
+
+
+def check_patterns(event_types: Iterable[str]) -> list[str]:
+    """The filter, each pattern once, in the order of PATTERNS. Raises EventTypeUnknown."""
+    asked = set(event_types)
+    if not asked or asked - set(PATTERNS):
+        raise EventTypeUnknown(param="event_types")
+    return [pattern for pattern in PATTERNS if pattern in asked]
+
+
+@transaction.atomic
+def update_endpoint(
+    endpoint: WebhookEndpoint,
+    *,
+    url: str | None = None,
+    event_types: Iterable[str] | None = None,
+    description: str | None = None,
+) -> WebhookEndpoint:
+    """Changes what is given; from now on it holds for what is still to be delivered, too.
+
+    Raises UrlForbidden, EventTypeUnknown.
+    """
+    locked = locked_endpoint(endpoint)
+    if url is not None:
+        check_url(url)
+        locked.url = url
+    if event_types is not None:
+        locked.event_types = check_patterns(event_types)
+    if description is not None:
+        locked.description = description
+    locked.save(update_fields=["url", "event_types", "description"])
+    return locked
+
+
+@transaction.atomic
+def rotate_secret(endpoint: WebhookEndpoint) -> tuple[WebhookEndpoint, str]:
+    """A new secret, shown this once; for SECRET_OVERLAP messages are signed with the previous one as well."""
+    locked = locked_endpoint(endpoint)
+    locked.previous_secret, locked.secret = locked.secret, new_secret()
+    locked.previous_secret_until = timezone.now() + SECRET_OVERLAP
+    locked.save(update_fields=["secret", "previous_secret", "previous_secret_until"])
+    return locked, locked.secret
+
+
+@transaction.atomic
+def enable_endpoint(endpoint: WebhookEndpoint) -> WebhookEndpoint:
+    """Has it told of what happens from now on, with a clean slate; replay() sends what it missed.
+
+    Raises IllegalTransition when it is enabled.
+    """
+    locked = locked_endpoint(endpoint)
+    move_to(locked, Status.ENABLED)
+    locked.disabled_reason = ""
+    locked.failures, locked.failing_since = 0, None
+    locked.save(update_fields=["status", "disabled_reason", "failures", "failing_since"])
+    return locked
+
+
+@transaction.atomic
+def disable_endpoint(endpoint: WebhookEndpoint) -> WebhookEndpoint:
+    """Has it told of nothing until it is enabled. Raises IllegalTransition when it is disabled."""
+    locked = locked_endpoint(endpoint)
+    stop(locked, Status.DISABLED, Reason.REQUESTED)
+    return locked
+
+
+@transaction.atomic
+def delete_endpoint(endpoint: WebhookEndpoint) -> None:
+    """Takes it out of every list and forgets its secrets. Its row stays for its log and its idempotency key."""
+    locked = locked_endpoint(endpoint)
+    stop(locked, Status.DELETED)
+    locked.secret, locked.previous_secret, locked.previous_secret_until = "", None, None
+    locked.save(update_fields=["secret", "previous_secret", "previous_secret_until"])
+
+
+@transaction.atomic
+def send_test_event(endpoint: WebhookEndpoint) -> WebhookDelivery:
+    """Delivers a `webhook_endpoint.test` to this endpoint alone. Raises EndpointDisabled."""
+    locked = locked_endpoint(endpoint)
+    refuse_disabled(locked)
+    event = record_event(
+        ENDPOINT_TEST, merchant_id=locked.merchant_id, object_id=locked.pk, data=describe(locked), actor=""
+    )
+    return deliver_to([locked], event)[0]
+
+
+def locked_endpoint(endpoint: WebhookEndpoint) -> WebhookEndpoint:
+    """The endpoint as it is now, its row locked until the commit. Whoever changes it, or its deliveries because of
+    it, locks it by this first. Raises NotFound when it was deleted."""
+    locked = WebhookEndpoint.objects.kept().select_for_update().filter(pk=endpoint.pk).first()
+    if locked is None:
+        raise NotFound
+    return locked
+
+
+def refuse_disabled(endpoint: WebhookEndpoint) -> None:
+    """Raises EndpointDisabled."""
+    if not endpoint.is_enabled:
+        raise EndpointDisabled
+
+
+def give_up_on(endpoint: WebhookEndpoint, reason: str) -> None:
+    """Disables an endpoint that answers no more, and tells the merchant's people and other endpoints. The endpoint
+    is locked by the caller's transaction."""
+    stop(endpoint, Status.DISABLED, reason)
+    publish(ENDPOINT_DISABLED, merchant_id=endpoint.merchant_id, object_id=endpoint.pk, data=describe(endpoint))
+    context = {"merchant": endpoint.merchant.name, "endpoint": endpoint.url, "reason": reason}
+    people = User.objects.filter(
+        memberships__merchant=endpoint.merchant_id, memberships__role__in=TOLD_OF_DISABLING, is_active=True
+    )
+    for user in people:
+        queue_email("endpoint_disabled", to=user.email, context=context, merchant_id=endpoint.merchant_id)
+
+
+def stop(endpoint: WebhookEndpoint, status: str, reason: str = "") -> None:
+    """Takes an endpoint out of service, with all that was on its way to it. The endpoint is locked."""
+    move_to(endpoint, status)
+    endpoint.disabled_reason = reason
+    endpoint.save(update_fields=["status", "disabled_reason"])
+    drop(WebhookDelivery.objects.filter(endpoint=endpoint, due_at__isnull=False))
+
+
+def drop(deliveries: QuerySet[WebhookDelivery]) -> None:
+    """Ends deliveries whose endpoint is out of service; they can be replayed."""
+    deliveries.update(status=WebhookDelivery.Status.FAILED, due_at=None, last_error="The endpoint was disabled.")
+
+
+def describe(endpoint: WebhookEndpoint) -> dict[str, Any]:
+    """The endpoint as its events show it: without a secret."""
+    return {
+        "id": endpoint.pk,
+        "merchant_id": endpoint.merchant_id,
+        "url": endpoint.url,
+        "description": endpoint.description,
+        "event_types": endpoint.event_types,
+        "status": endpoint.status,
+        "disabled_reason": endpoint.disabled_reason or None,
+        "failing_since": endpoint.failing_since,
+        "created_at": endpoint.created_at,
+    }

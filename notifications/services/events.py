@@ -1,0 +1,83 @@
+"""An event is written in the commit of the change that it tells of, with a delivery to everybody who listens."""
+
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import connection
+from django.db.models import Max
+from django.utils import timezone
+
+from core.ids import first_id
+from core.renderers import to_json
+from core.request_id import current_request_id
+from notifications.models import EVENT_TYPES, Event, WebhookDelivery, WebhookEndpoint
+
+MAX_SNAPSHOT_BYTES = 19_000  # a webhook is this and some 300 bytes; Standard Webhooks 1.0 asks for 20 kB at most
+PRUNE_BATCH = 500
+PRUNE_BATCHES = 20  # in one turn
+
+
+def publish(event_type: str, *, merchant_id: str, object_id: str, data: Mapping[str, Any], actor: str = "") -> Event:
+    """Writes the event of a change, and its deliveries. Must run in the transaction of the change, which holds the
+    object's lock (the lock makes the sequence gap-free). `actor` is the id of the user or key that caused it."""
+    event = record_event(event_type, merchant_id=merchant_id, object_id=object_id, data=data, actor=actor)
+    enabled = WebhookEndpoint.objects.filter(merchant_id=merchant_id, status=WebhookEndpoint.Status.ENABLED)
+    listening = enabled.only("id", "event_types").order_by("pk")  # the secrets stay encrypted
+    deliver_to([endpoint for endpoint in listening if endpoint.listens_to(event_type)], event)
+    return event
+
+
+def record_event(event_type: str, *, merchant_id: str, object_id: str, data: Mapping[str, Any], actor: str) -> Event:
+    """The event alone, for publish() and for whoever chooses the endpoints himself."""
+    if not connection.in_atomic_block:
+        raise RuntimeError("publish() belongs in the transaction of the change that it tells of.")
+    if event_type not in EVENT_TYPES:
+        raise ValueError(f"{event_type} is not in EVENT_TYPES.")
+    last = Event.objects.filter(object_id=object_id).aggregate(last=Max("sequence"))["last"] or 0
+    return Event.objects.create(
+        merchant_id=merchant_id,
+        type=event_type,
+        object_id=object_id,
+        sequence=last + 1,
+        payload=_snapshot(data),
+        actor=actor,
+        request_id=current_request_id(),
+    )
+
+
+def deliver_to(endpoints: Iterable[WebhookEndpoint], event: Event) -> list[WebhookDelivery]:
+    """Deliveries of an event, due at once."""
+    now = timezone.now()
+    return WebhookDelivery.objects.bulk_create(
+        WebhookDelivery(merchant_id=event.merchant_id, event=event, endpoint=endpoint, due_at=now)
+        for endpoint in endpoints
+    )
+
+
+def _snapshot(data: Mapping[str, Any]) -> str:
+    """The object as JSON. One that is too large for a webhook leaves out its largest fields, and names them in
+    `omitted`: the API still shows them."""
+    kept, omitted = dict(data), list[str]()
+    text = to_json(kept)
+    while len(text) > MAX_SNAPSHOT_BYTES:
+        largest = max(kept, key=lambda name: len(to_json(kept[name])))
+        del kept[largest]
+        omitted.append(largest)
+        text = to_json(kept | {"omitted": omitted})
+    return text.decode()
+
+
+def prune_events() -> int:
+    """Forgets events older than EVENT_RETENTION_DAYS, with their deliveries and the log of those, unless one is
+    still to be delivered. Answers how many rows went."""
+    limit = first_id("evt", timezone.now() - timedelta(days=settings.EVENT_RETENTION_DAYS))
+    old = Event.objects.filter(pk__lt=limit).exclude(deliveries__due_at__isnull=False).order_by("pk")
+    total = 0
+    for _batch in range(PRUNE_BATCHES):
+        ids = list(old.values_list("pk", flat=True)[:PRUNE_BATCH])
+        total += Event.objects.filter(pk__in=ids).delete()[0]
+        if len(ids) < PRUNE_BATCH:
+            break
+    return total

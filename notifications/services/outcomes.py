@@ -1,0 +1,160 @@
+"""What becomes of attempts: the log, the next attempt, and the end of an endpoint that answers no more."""
+
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+
+from django.db import transaction
+
+from core.http import Answer
+from core.transactions import with_retries
+from notifications.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
+from notifications.services.endpoints import give_up_on
+
+# After each failed attempt; the first is made at once, the last at 75.6 hours (Standard Webhooks 1.0).
+RETRY_DELAYS = [
+    timedelta(seconds=5),
+    timedelta(minutes=5),
+    timedelta(minutes=30),
+    *(timedelta(hours=hours) for hours in (2, 5, 10, 14, 20, 24)),
+]
+JITTER = 0.2  # of a delay, either way
+LONGEST_RETRY_AFTER = 2  # times the delay
+GONE = 410
+
+FAILING_WINDOW = timedelta(hours=24)  # in which FAILING_AFTER failures in a row must fall
+GIVE_UP_AFTER = timedelta(days=5)  # of failures only
+
+Status, Reason = WebhookDelivery.Status, WebhookEndpoint.Reason
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One attempt at a delivery that was claimed: the answer, or the reason why there was none."""
+
+    delivery: WebhookDelivery
+    at: datetime
+    milliseconds: int
+    answer: Answer
+    error: str = ""
+
+    @property
+    def is_success(self) -> bool:
+        return 200 <= self.answer.status < 300
+
+    @property
+    def text(self) -> str:
+        """The start of the answer, as every database can keep it."""
+        return self.answer.body.decode(errors="replace").replace("\0", "\ufffd")
+
+    @property
+    def fault(self) -> str:
+        return self.error or f"The endpoint answered {self.answer.status}."
+
+
+def record(outcomes: Sequence[Outcome], troubled: Iterable[str] = ()) -> None:
+    """Takes attempts into the books in one commit. `troubled` are the endpoints that had failures before."""
+    with_retries(lambda: _record(outcomes, troubled))
+
+
+@transaction.atomic
+def _record(outcomes: Sequence[Outcome], troubled: Iterable[str]) -> None:
+    endpoints = _lock_endpoints({o.delivery.endpoint_id for o in outcomes if not o.is_success}.union(troubled))
+    leases = _lock_deliveries(outcomes)
+    known = [outcome for outcome in outcomes if outcome.delivery.pk in leases]
+    _log(known)
+    _mark_delivered([outcome for outcome in known if _may_deliver(outcome, leases[outcome.delivery.pk])])
+    for outcome in known:
+        if not outcome.is_success and leases[outcome.delivery.pk] == outcome.delivery.due_at:
+            _mark_failed(outcome)
+    for outcome in sorted(known, key=lambda outcome: outcome.at):
+        if outcome.delivery.endpoint_id in endpoints:
+            _judge(endpoints[outcome.delivery.endpoint_id], outcome)
+
+
+def _lock_endpoints(ids: Iterable[str]) -> dict[str, WebhookEndpoint]:
+    """Endpoints first, in the order of their ids, then deliveries: nobody waits in a circle."""
+    rows = WebhookEndpoint.objects.select_for_update().filter(pk__in=list(ids)).order_by("pk")
+    return {row.pk: row for row in rows.defer("secret", "previous_secret")}
+
+
+def _lock_deliveries(outcomes: Sequence[Outcome]) -> dict[str, datetime | None]:
+    """When each is due now; those that were pruned are missing."""
+    ids = [outcome.delivery.pk for outcome in outcomes]
+    rows = WebhookDelivery.objects.select_for_update().filter(pk__in=ids).order_by("pk")
+    return dict(rows.values_list("pk", "due_at"))
+
+
+def _may_deliver(outcome: Outcome, due_at: datetime | None) -> bool:
+    """Not when somebody has asked for it to be sent again meanwhile, or another worker has it."""
+    return outcome.is_success and due_at in (outcome.delivery.due_at, None)
+
+
+def _log(outcomes: Sequence[Outcome]) -> None:
+    WebhookAttempt.objects.bulk_create(
+        WebhookAttempt(
+            delivery_id=outcome.delivery.pk,
+            status=outcome.answer.status or None,
+            milliseconds=outcome.milliseconds,
+            answer=outcome.text,
+            error=outcome.error,
+            created_at=outcome.at,
+        )
+        for outcome in outcomes
+    )
+
+
+def _mark_delivered(outcomes: Sequence[Outcome]) -> None:
+    rows = WebhookDelivery.objects.filter(pk__in=[outcome.delivery.pk for outcome in outcomes])
+    rows.update(status=Status.DELIVERED, due_at=None, last_error="")
+
+
+def _mark_failed(outcome: Outcome) -> None:
+    due_at = next_attempt(outcome)
+    status = Status.FAILED if due_at is None else Status.PENDING
+    rows = WebhookDelivery.objects.filter(pk=outcome.delivery.pk)
+    rows.update(status=status, due_at=due_at, last_error=outcome.fault)
+
+
+def next_attempt(outcome: Outcome) -> datetime | None:
+    """When to try again, or None after the last attempt. A Retry-After is heard, within one and two delays."""
+    if outcome.delivery.attempts > len(RETRY_DELAYS):
+        return None
+    delay = RETRY_DELAYS[outcome.delivery.attempts - 1]
+    asked = retry_after(outcome.answer.retry_after, outcome.at)
+    if asked is not None:
+        return outcome.at + min(max(asked, delay), delay * LONGEST_RETRY_AFTER)
+    return outcome.at + delay * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 jitter
+
+
+def retry_after(header: str, now: datetime) -> timedelta | None:
+    """What a Retry-After asks for: seconds, or a date (RFC 9110 §10.2.3). None for anything else."""
+    if header.isascii() and header.isdigit():
+        return timedelta(seconds=int(header[:9]))
+    try:
+        date = parsedate_to_datetime(header)
+    except (ValueError, OverflowError):
+        return None
+    return (date if date.tzinfo else date.replace(tzinfo=UTC)) - now
+
+
+def _judge(endpoint: WebhookEndpoint, outcome: Outcome) -> None:
+    """Counts the failures of an endpoint, and gives up on one that is gone or has failed for days. A first failure
+    starts the clock, which starts anew unless FAILING_AFTER of them fall into FAILING_WINDOW."""
+    if not endpoint.is_enabled:
+        return
+    if outcome.is_success:
+        endpoint.failures, endpoint.failing_since = 0, None
+    elif endpoint.failing_since is None or (
+        not endpoint.is_failing and outcome.at - endpoint.failing_since > FAILING_WINDOW
+    ):
+        endpoint.failures, endpoint.failing_since = 1, outcome.at
+    else:
+        endpoint.failures += 1
+    endpoint.save(update_fields=["failures", "failing_since"])
+    if outcome.answer.status == GONE:
+        give_up_on(endpoint, Reason.GONE)
+    elif endpoint.is_failing and endpoint.failing_since and outcome.at - endpoint.failing_since >= GIVE_UP_AFTER:
+        give_up_on(endpoint, Reason.FAILING)

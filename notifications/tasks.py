@@ -1,0 +1,7 @@
+"""The jobs of notifications (core/queue.py)."""
+
+from core.queue import periodic
+from notifications.services import prune_events, send_due
+
+periodic("notifications.send", 0.2, send_due, turns=2)
+periodic("notifications.prune", 3600, prune_events)

@@ -1,0 +1,79 @@
+import json
+from dataclasses import replace
+
+import pytest
+from django.db import transaction
+from django.utils import timezone
+
+from core.http import Client
+from notifications.models import WebhookDelivery
+from notifications.services import create_endpoint, dispatch, publish
+from tests.sinks import HOST, listening
+
+
+@pytest.fixture
+def sink():
+    """A server on this machine that receives webhooks and misbehaves as its path says (tests/sinks.py)."""
+    with listening() as server:
+        yield server
+
+
+@pytest.fixture
+def loopback_allowed(settings):
+    settings.OUTBOUND_ALLOWED = [HOST]
+
+
+@pytest.fixture
+def endpoint(shop, sink, loopback_allowed):
+    """`endpoint("500")`: an endpoint of the shop that leads to this path of the sink."""
+
+    def make(path="200", event_types=("*",), merchant=None, **fields):
+        made, _secret = create_endpoint(merchant or shop, url=sink.url(path), event_types=event_types, **fields)
+        return made
+
+    return make
+
+
+@pytest.fixture
+def tell(shop):
+    """`tell("payment.completed")`: an event of the shop, as a change would publish it."""
+
+    def publish_one(event_type="payment.created", object_id="pay_1", merchant=None, **data):
+        with transaction.atomic():
+            return publish(event_type, merchant_id=(merchant or shop).pk, object_id=object_id, data=data)
+
+    return publish_one
+
+
+@pytest.fixture
+def send(monkeypatch):
+    """Sends what is due, with less patience than the worker has."""
+
+    def once(**options):
+        client = replace(Client(total_seconds=0.3), **options)
+        monkeypatch.setattr(dispatch, "CLIENT", client)
+        return dispatch.send_due()
+
+    return once
+
+
+@pytest.fixture
+def due():
+    """When a delivery is due, in seconds from now."""
+
+    def seconds(delivery):
+        delivery.refresh_from_db()
+        return (delivery.due_at - timezone.now()).total_seconds()
+
+    return seconds
+
+
+@pytest.fixture
+def only():
+    """The one delivery that there is."""
+    return WebhookDelivery.objects.get
+
+
+@pytest.fixture
+def bodies(sink):
+    return lambda path: [json.loads(request.body) for request in sink.at(path)]

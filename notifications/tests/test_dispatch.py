@@ -1,0 +1,221 @@
+"""The dispatcher: everybody has a place, nobody is kept waiting by somebody else's server."""
+
+import threading
+import time
+from datetime import timedelta
+
+import pytest
+from cryptography.fernet import Fernet
+from django.db import connection
+from django.utils import timezone
+
+from accounts.services import create_merchant
+from core.http import Client
+from core.queue import LATE, LEASE, late_rows
+from notifications.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
+from notifications.services import disable_endpoint, dispatch, send_due
+from notifications.services.dispatch import LANES, choose
+
+pytestmark = pytest.mark.django_db
+
+HEALTHY, FAILING = LANES[False], LANES[True]
+
+
+@pytest.fixture
+def backlog(endpoint, tell):
+    """`backlog(20, "hang")`: an endpoint of a merchant of its own, with so many deliveries due."""
+
+    def make(count, path="200", **state):
+        merchant = create_merchant(name=path)
+        made = endpoint(path, merchant=merchant)
+        WebhookEndpoint.objects.filter(pk=made.pk).update(**state)
+        for _n in range(count):
+            tell(object_id=made.pk, merchant=merchant)
+        made.refresh_from_db()
+        return made
+
+    return make
+
+
+@pytest.fixture
+def failing():
+    """The state of an endpoint that fails."""
+    return {"failures": 3, "failing_since": timezone.now()}
+
+
+def chosen_of(endpoint, in_flight=()):
+    return WebhookDelivery.objects.filter(pk__in=choose(list(in_flight)), endpoint=endpoint).count()
+
+
+class TestPlaces:
+    def test_are_few_for_each_endpoint_however_much_it_has_to_get(self, backlog):
+        busy, quiet = backlog(40), backlog(2)
+        assert (chosen_of(busy), chosen_of(quiet)) == (HEALTHY.each, 2)
+
+    def test_count_what_is_in_flight(self, backlog):
+        busy = backlog(40)
+        assert chosen_of(busy, [busy] * 3) == HEALTHY.each - 3
+        assert chosen_of(busy, [busy] * HEALTHY.each) == 0
+
+    def test_are_fewer_for_an_endpoint_that_fails(self, backlog, failing):
+        assert chosen_of(backlog(40, **failing)) == FAILING.each
+
+    def test_are_there_for_the_healthy_however_many_fail(self, backlog, failing, monkeypatch):
+        dead = [backlog(1, "hang", **failing) for _n in range(3)]
+        well = backlog(4)
+        monkeypatch.setattr(
+            dispatch, "LANES", {False: dispatch.Lane(places=4, each=4), True: dispatch.Lane(places=2, each=1)}
+        )
+        assert chosen_of(well) == 4
+        assert sum(chosen_of(endpoint, dead) for endpoint in dead) == 0
+        assert chosen_of(well, dead * 10) == 4
+
+    def test_are_shared_when_there_are_too_few(self, backlog, monkeypatch):
+        monkeypatch.setitem(LANES, False, dispatch.Lane(places=6, each=8))
+        endpoints = [backlog(8) for _n in range(3)]
+        ids = choose([])
+        assert sorted(WebhookDelivery.objects.filter(pk__in=ids, endpoint=one).count() for one in endpoints) == [2] * 3
+
+    def test_go_to_the_oldest_first(self, backlog):
+        one = backlog(HEALTHY.each + 2)
+        oldest = WebhookDelivery.objects.order_by("due_at")[: HEALTHY.each]
+        assert set(choose([])) == {delivery.pk for delivery in oldest}
+        assert one.deliveries.count() == HEALTHY.each + 2
+
+    def test_take_no_row_that_is_not_due(self, backlog):
+        backlog(3)
+        WebhookDelivery.objects.update(due_at=timezone.now() + timedelta(seconds=1))
+        assert choose([]) == []
+
+
+class TestTurn:
+    def test_of_nothing_asks_once(self, db, django_assert_num_queries):
+        with django_assert_num_queries(1):
+            assert send_due() == 0
+
+    def test_sends_all_that_is_due_and_ends(self, backlog, send, sink):
+        backlog(30), backlog(5, "204")
+        assert send() == 35
+        assert send() == 0
+        assert set(WebhookDelivery.objects.values_list("status", "attempts")) == {("delivered", 1)}
+        assert len({request.headers["webhook-id"] for request in sink.received}) == 35
+
+    def test_costs_few_queries_for_many_deliveries(self, backlog, send, django_assert_max_num_queries):
+        for _n in range(4):
+            backlog(8)
+        with django_assert_max_num_queries(30):
+            assert send() == 32
+
+    def test_opens_no_transaction_while_it_sends(self, backlog, send, sink, monkeypatch):
+        open_while_sending = []
+        original = Client.post
+
+        async def post(self, *args, **options):
+            open_while_sending.append(len(connection.savepoint_ids))  # the test itself has one around it
+            return await original(self, *args, **options)
+
+        monkeypatch.setattr(Client, "post", post)
+        before = len(connection.savepoint_ids)
+        backlog(3)
+        send()
+        assert open_while_sending == [before] * 3
+
+    def test_does_not_let_those_that_hang_delay_the_others(self, backlog, send, sink):
+        for _n in range(4):
+            backlog(HEALTHY.each, "hang")
+        backlog(60)
+        start = time.monotonic()
+        send(total_seconds=3)
+        last = max(request.at for request in sink.at("200"))
+        assert len(sink.at("200")) == 60
+        assert last - start < 2
+
+    def test_claims_only_what_it_sends_at_once(self, backlog, send, monkeypatch):
+        monkeypatch.setattr(dispatch, "CLAIM_SECONDS", 0.01)
+        backlog(40, "slow")
+        send()
+        untouched = WebhookDelivery.objects.filter(due_at__lte=timezone.now())
+        assert untouched.count() == 40 - HEALTHY.each
+        assert set(untouched.values_list("attempts", flat=True)) == {0}
+
+    def test_leaves_the_claiming_to_one_at_a_time(self, backlog, monkeypatch):
+        backlog(1)
+        with dispatch._claiming:
+            assert send_due() == 0
+        assert send_due() == 1
+
+    def test_records_what_became_of_all_although_one_cannot_be_told(self, backlog, send, settings):
+        """A key that is gone costs the endpoint that it locks, and no other."""
+        settings.ENCRYPTION_KEYS = [Fernet.generate_key().decode(), *settings.ENCRYPTION_KEYS]
+        lost, well = backlog(1), backlog(1)
+        settings.ENCRYPTION_KEYS = settings.ENCRYPTION_KEYS[1:]
+        WebhookEndpoint.objects.filter(pk=well.pk).update(secret="whsec_" + "A" * 43 + "=")
+        assert send() == 2
+        assert WebhookAttempt.objects.get(delivery__endpoint=lost.pk).error == "unreadable_secret"
+        assert WebhookAttempt.objects.get(delivery__endpoint=well.pk).status == 200
+
+    def test_survives_a_fault_of_its_own(self, backlog, send, monkeypatch, caplog):
+        async def post(self, url, **options):
+            raise RuntimeError("a bug")
+
+        backlog(1)
+        monkeypatch.setattr(Client, "post", post)
+        assert send() == 1
+        assert WebhookAttempt.objects.get().error == "internal_error"
+        assert "a bug" in caplog.text
+
+    def test_drops_what_came_in_while_its_endpoint_was_being_disabled(self, backlog, send, sink):
+        made = backlog(1)
+        due_at = timezone.now()
+        disable_endpoint(made)
+        WebhookDelivery.objects.update(status="pending", due_at=due_at)  # committed a moment later
+        assert send() == 0
+        assert WebhookDelivery.objects.get().status == "failed"
+        assert sink.received == []
+
+
+class TestLateness:
+    def test_is_the_workers_and_not_the_merchants_servers(self, backlog, send, time_machine):
+        backlog(40, "hang")
+        time_machine.move_to(timezone.now() + LATE + LEASE)
+        assert late_rows()["WebhookDelivery"] == 40
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(dispatch, "CLAIM_SECONDS", 0.01)
+            send(total_seconds=0.05)
+        assert WebhookDelivery.objects.filter(due_at__lte=timezone.now()).exists()
+        assert late_rows()["WebhookDelivery"] == 0
+
+
+@pytest.mark.django_db(transaction=True)
+class TestSideBySide:
+    def test_two_workers_send_everything_once(self, backlog, send, sink):
+        """Two processes would do the same: the lock that keeps threads apart is out of the way here."""
+        for _n in range(4):
+            backlog(15, "slow")
+
+        def work():
+            try:
+                send_due()
+            finally:
+                connection.close()
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(dispatch, "_claiming", FreeForAll())
+            threads = [threading.Thread(target=work) for _n in range(3)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        assert len(sink.received) == 60
+        assert set(WebhookDelivery.objects.values_list("status", "attempts")) == {("delivered", 1)}
+
+
+class FreeForAll:
+    def locked(self):
+        return False
+
+    def acquire(self, blocking):
+        return True
+
+    def release(self):
+        pass

@@ -1,0 +1,289 @@
+"""What becomes of attempts: retries on a schedule, and the end of endpoints that answer no more."""
+
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from itertools import islice
+
+import pytest
+from django.utils import timezone
+from hypothesis import given
+from hypothesis import strategies as st
+
+from accounts.models import Membership, User
+from accounts.services import create_merchant
+from core.http import Answer
+from core.mail import Email
+from core.queue import LEASE, claim_batch
+from notifications.models import Event, WebhookAttempt, WebhookDelivery
+from notifications.services import disable_endpoint, resend
+from notifications.services.outcomes import GIVE_UP_AFTER, RETRY_DELAYS, Outcome, record, retry_after
+from tests.sinks import answering
+
+pytestmark = pytest.mark.django_db
+
+NOW = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def _still(time_machine):
+    time_machine.move_to(NOW, tick=False)
+
+
+@pytest.fixture
+def wait_until_due(time_machine):
+    """Moves the clock to where a delivery is due, and answers how long that was."""
+
+    def wait(delivery):
+        before = timezone.now()
+        delivery.refresh_from_db()
+        time_machine.move_to(delivery.due_at, tick=False)
+        return delivery.due_at - before
+
+    return wait
+
+
+class TestSuccess:
+    @pytest.mark.parametrize("path", ["200", "204", "slow", "flood", "in_chunks", "too_short", "drip_body"])
+    def test_is_any_2xx_whatever_becomes_of_the_body(self, endpoint, tell, send, only, path):
+        endpoint(path)
+        tell()
+        assert send() == 1
+        assert (only().status, only().due_at, only().attempts, only().last_error) == ("delivered", None, 1, "")
+
+    def test_is_logged(self, endpoint, tell, send, only):
+        endpoint("slow")
+        tell()
+        send()
+        attempt = only().log.get()
+        assert (attempt.status, attempt.answer, attempt.error) == (200, "thanks", "")
+        assert 200 <= attempt.milliseconds < 300
+
+
+class TestFailure:
+    @pytest.mark.parametrize(
+        ("path", "status", "error"),
+        [
+            ("400", 400, ""),
+            ("401", 401, ""),
+            ("404", 404, ""),
+            ("500", 500, ""),
+            ("redirect", 301, ""),
+            ("hang", None, "timeout"),
+            ("drip", None, "timeout"),
+            ("close", None, "invalid_answer"),
+            ("garbage", None, "invalid_answer"),
+            ("two_lengths", None, "invalid_answer"),
+        ],
+    )
+    def test_costs_one_attempt_which_is_logged(self, endpoint, tell, send, only, path, status, error, due):
+        endpoint(path)
+        tell()
+        assert send() == 1
+        attempt = only().log.get()
+        assert (attempt.status, attempt.error) == (status, error)
+        assert only().last_error == (error or f"The endpoint answered {status}.")
+        assert only().status == "pending"
+        assert 4 <= due(only()) <= 6
+
+    def test_keeps_a_kilobyte_of_any_answer(self, endpoint, tell, send, only, sink):
+        async def babble(connection):
+            connection.writer.write(b"HTTP/1.1 500 No\r\nContent-Length: 3000\r\n\r\n" + b"\x00\xff\xc3\xa9<" * 600)
+
+        sink.behaviours["/babble"] = babble
+        endpoint("babble")
+        tell()
+        send()
+        answer = only().log.get().answer
+        assert answer.startswith("\ufffd\ufffdé<")
+        assert 700 < len(answer) <= 1024
+        assert "\0" not in answer
+
+    def test_is_tried_again_on_schedule_and_then_no_more(self, endpoint, tell, send, only, wait_until_due):
+        endpoint("500")
+        tell()
+        waits = []
+        while True:
+            assert send() == 1
+            if only().due_at is None:
+                break
+            waits.append(wait_until_due(only()))
+        for wait, delay in zip(waits, RETRY_DELAYS, strict=True):
+            assert delay * 0.8 <= wait <= delay * 1.2
+        assert (only().status, only().attempts, only().log.count()) == ("failed", 10, 10)
+        assert sum(RETRY_DELAYS, timedelta()) == timedelta(hours=75, minutes=35, seconds=5)
+
+    def test_spreads_what_failed_together(self, endpoint, tell, send):
+        endpoint("500")
+        for n in range(20):
+            tell(object_id=f"pay_{n}")
+        send()
+        assert WebhookDelivery.objects.values("due_at").distinct().count() == 20
+
+    def test_of_one_that_was_resent_starts_the_schedule_anew(self, endpoint, tell, send, only, due, wait_until_due):
+        endpoint("500")
+        tell()
+        for _n in range(3):
+            send()
+            wait_until_due(only())
+        resend(only())
+        send()
+        assert 4 <= due(only()) <= 6
+        assert only().log.count() == 4
+
+
+class TestRetryAfter:
+    @pytest.mark.parametrize(("asked", "expected"), [("1", 5), ("7", 7), ("600", 10), ("0", 5), ("9" * 40, 10)])
+    def test_is_heard_within_one_and_two_delays(self, endpoint, tell, send, only, due, sink, asked, expected):
+        sink.behaviours["/later"] = answering(503, Retry_After=asked)
+        endpoint("later")
+        tell()
+        send()
+        assert due(only()) == expected
+
+    def test_may_be_a_date(self):
+        later = NOW + timedelta(seconds=90)
+        assert retry_after(format_datetime(later, usegmt=True), NOW) == timedelta(seconds=90)
+
+    @pytest.mark.parametrize("header", ["", "soon", "-5", "1.5", "²", "Mon", "Fri, 99 Foo 2026 00:00:00 GMT"])
+    def test_may_be_nonsense(self, header):
+        assert retry_after(header, NOW) is None
+
+    @given(st.text(max_size=60))
+    def test_never_raises(self, header):
+        retry_after(header, NOW)
+
+
+class TestGone:
+    def test_disables_at_once(self, endpoint, tell, send, only):
+        made = endpoint("410")
+        tell()
+        assert send() == 1
+        made.refresh_from_db()
+        assert (made.status, made.disabled_reason) == ("disabled", "gone")
+        assert (only().status, only().due_at) == ("failed", None)
+        assert only().log.get().status == 410
+
+
+class TestFailingForDays:
+    @pytest.fixture
+    def fail_for(self, tell, send, time_machine):
+        """An event every twelve hours, for so many days from where the last call has ended."""
+        hours = iter(range(0, 24 * 30, 12))
+
+        def run(days):
+            for hour in islice(hours, int(days * 2)):
+                time_machine.move_to(NOW + timedelta(hours=hour), tick=False)
+                tell(object_id=f"pay_{hour}")
+                send()
+
+        return run
+
+    def test_disables_it(self, endpoint, fail_for):
+        made = endpoint("500")
+        fail_for(5)
+        made.refresh_from_db()
+        assert (made.status, made.failing_since) == ("enabled", NOW)
+        fail_for(0.5)
+        made.refresh_from_db()
+        assert (made.status, made.disabled_reason) == ("disabled", "failing")
+        assert not made.deliveries.filter(status="pending").exists()
+
+    def test_tells_the_merchants_other_endpoints_and_people(self, endpoint, fail_for, send, bodies, shop):
+        roles = ("owner", "developer", "viewer")
+        for role in roles:
+            user = User.objects.create_user(f"{role}@example.com")
+            Membership.objects.create(merchant=shop, user=user, email=user.email, role=role)
+        outsider = User.objects.create_user("rival@example.com")
+        Membership.objects.create(merchant=create_merchant(name="Rival"), user=outsider, role="owner")
+        dead, _watcher = endpoint("500"), endpoint("200", ["webhook_endpoint.*"])
+        fail_for(5.5)
+        send()
+        assert [(body["type"], body["object_id"]) for body in bodies("200")] == [("webhook_endpoint.disabled", dead.pk)]
+        told = bodies("200")[0]["data"]
+        assert (told["status"], told["disabled_reason"]) == ("disabled", "failing")
+        mails = Email.objects.filter(template="endpoint_disabled")
+        assert set(mails.values_list("to", flat=True)) == {"owner@example.com", "developer@example.com"}
+        assert dead.url in mails[0].context
+
+    def test_is_only_failures(self, endpoint, fail_for, sink, time_machine, tell, send):
+        made = endpoint("500")
+        fail_for(4)
+        sink.behaviours["/500"] = sink.behaviours["/200"]
+        tell()
+        send()
+        made.refresh_from_db()
+        assert (made.failures, made.failing_since) == (0, None)
+        assert made.is_enabled
+
+    def test_begins_with_several_failures_in_a_day(self, endpoint, tell, send, time_machine, only):
+        """Two failures long apart are no outage: the clock begins anew."""
+        made = endpoint("500")
+        for day in (0, 6, 12):
+            time_machine.move_to(NOW + timedelta(days=day), tick=False)
+            tell(object_id=f"pay_{day}")
+            send()
+            WebhookDelivery.objects.update(due_at=None, status="failed")
+            made.refresh_from_db()
+            assert (made.failures, made.failing_since) == (1, timezone.now())
+        assert made.is_enabled
+
+    def test_is_counted_from_the_first_failure(self, endpoint, tell, send, only, wait_until_due):
+        made = endpoint("500")
+        tell()
+        send()
+        while only().due_at:
+            wait_until_due(only())
+            send()
+        made.refresh_from_db()
+        assert (made.failures, made.failing_since, made.is_enabled) == (10, NOW, True)
+        assert sum(RETRY_DELAYS, timedelta()) < GIVE_UP_AFTER
+
+    def test_writes_one_event_of_it(self, endpoint, fail_for):
+        endpoint("410")
+        fail_for(2)
+        assert Event.objects.filter(type="webhook_endpoint.disabled").count() == 1
+
+
+class TestLateNews:
+    """An answer that comes when somebody else has decided meanwhile."""
+
+    @pytest.fixture
+    def claimed(self, endpoint, tell):
+        """A delivery as a worker holds it: claimed, and sent."""
+        endpoint()
+        tell()
+        return claim_batch(WebhookDelivery.objects.all(), 1)[0]
+
+    def answer(self, delivery, status):
+        record([Outcome(delivery, timezone.now(), 5, Answer(status))])
+
+    @pytest.mark.parametrize("status", [200, 500])
+    def test_does_not_take_back_a_resend(self, claimed, only, status):
+        resend(claimed)
+        self.answer(claimed, status)
+        assert (only().status, only().due_at) == ("pending", NOW)
+        assert only().log.get().status == status
+
+    def test_counts_as_delivered_after_the_endpoint_was_disabled(self, claimed, only):
+        disable_endpoint(claimed.endpoint)
+        self.answer(claimed, 200)
+        assert (only().status, only().due_at) == ("delivered", None)
+
+    def test_does_not_revive_a_delivery_of_a_disabled_endpoint(self, claimed, only):
+        disable_endpoint(claimed.endpoint)
+        self.answer(claimed, 500)
+        assert (only().status, only().due_at) == ("failed", None)
+
+    def test_leaves_a_row_to_the_worker_that_has_it_now(self, claimed, only, time_machine):
+        time_machine.move_to(NOW + LEASE * 2, tick=False)
+        theirs = claim_batch(WebhookDelivery.objects.all(), 1)[0]
+        self.answer(claimed, 500)
+        assert only().due_at == theirs.due_at
+        self.answer(theirs, 200)
+        assert only().status == "delivered"
+        assert only().log.count() == 2
+
+    def test_about_what_was_pruned_is_dropped(self, claimed):
+        Event.objects.all().delete()
+        self.answer(claimed, 500)
+        assert not WebhookAttempt.objects.exists()

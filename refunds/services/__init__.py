@@ -1,0 +1,27 @@
+"""What can happen to a refund. Views, tasks and the back office call these and nothing else."""
+
+from refunds.services.outcomes import run_refund
+from refunds.services.requests import (
+    ApprovalNotYours,
+    PaymentDisputed,
+    PaymentNotRefundable,
+    RefundTooLarge,
+    RefundUnderWay,
+    approve_refund,
+    cancel_refund,
+    create_refund,
+)
+from refunds.services.surplus import return_surplus
+
+__all__ = [
+    "ApprovalNotYours",
+    "PaymentDisputed",
+    "PaymentNotRefundable",
+    "RefundTooLarge",
+    "RefundUnderWay",
+    "approve_refund",
+    "cancel_refund",
+    "create_refund",
+    "return_surplus",
+    "run_refund",
+]

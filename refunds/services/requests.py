@@ -1,0 +1,174 @@
+"""Refunds asked for, approved and called off."""
+
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Sum
+from django.utils import timezone
+
+from accounts.models import User
+from core.errors import ApiError
+from core.idempotency import create_once, fingerprint
+from core.money import Money
+from core.state import move_to
+from core.transactions import with_retries
+from payments.models import (
+    Payment,
+    Transaction,
+    TransactionKind,
+    TransactionStatus,
+)
+from payments.models import Status as PaymentStatus
+from payments.services.status import close_transaction
+from refunds.models import RESERVED, Refund, Status
+from refunds.services.status import move_refund, reserve
+
+CHARGES = [TransactionKind.SALE, TransactionKind.AUTHORIZATION]
+
+
+class PaymentNotRefundable(ApiError):
+    status, type, code = 409, "conflict", "payment_not_refundable"
+    message = "Only a completed payment can be refunded."
+
+
+class PaymentDisputed(ApiError):
+    status, type, code = 409, "conflict", "payment_disputed"
+    message = "This payment is disputed: the dispute decides about the money."
+
+
+class RefundTooLarge(ApiError):
+    status, code = 422, "refund_too_large"
+    message = "That is more than is left of the payment."
+
+
+class RefundUnderWay(ApiError):
+    status, type, code = 409, "conflict", "refund_under_way"
+    message = "The provider has been asked already: this refund cannot be called off."
+
+
+class ApprovalNotYours(ApiError):
+    status, type, code = 403, "permission", "approval_not_yours"
+    message = "Whoever asks for a refund does not approve it. A second person has to."
+
+
+def create_refund(
+    payment: Payment, *, key: str | None, by: User | None, amount: str | None = None, **fields: Any
+) -> tuple[Refund, bool]:
+    """A refund of `amount`, major units as digits, or of all that is left; and whether the idempotency `key` had
+    made it before. Above the merchant's limit it waits for a second person.
+
+    Raises PaymentNotRefundable, PaymentDisputed, RefundTooLarge, AmountInvalid and the like, IdempotencyKeyReused.
+    """
+    money = None if amount is None else Money.parse(amount, payment.currency)
+    body = fingerprint({"payment": payment.pk, "amount": money and money.amount, **fields})
+
+    def work() -> tuple[Refund, bool]:
+        with transaction.atomic():
+            refunds = Refund.objects.filter(merchant=payment.merchant_id)
+            return create_once(refunds, key, body, lambda: _create(payment.pk, money, by, key, body, fields))
+
+    return with_retries(work)
+
+
+def _create(
+    payment_id: str, money: Money | None, by: User | None, key: str | None, body: str, fields: dict[str, Any]
+) -> Refund:
+    payment = Payment.objects.locked(pk=payment_id)
+    if payment.status != PaymentStatus.COMPLETED:
+        raise PaymentNotRefundable
+    if payment.amount_disputed:
+        raise PaymentDisputed
+    left = Money(payment.amount_captured - payment.amount_refunded - payment.amount_refund_pending, payment.currency)
+    money = money or left
+    if not 0 < money.amount <= left.amount:
+        raise RefundTooLarge(f"{left} {left.currency} of the payment is left to refund.", param="amount")
+    refund = Refund(
+        merchant_id=payment.merchant_id,
+        payment=payment,
+        charge=charge_to_refund(payment, money),
+        amount=money.amount,
+        currency=money.currency,
+        requested_by=by,
+        idempotency_key=key,
+        fingerprint=body,
+        **fields,
+    )
+    if _needs_approval(payment, money):
+        refund.status = Status.REQUIRES_APPROVAL
+    else:
+        refund.transaction = open_refund(refund)
+    reserve(payment, refund)
+    return refund
+
+
+def charge_to_refund(payment: Payment, money: Money) -> Transaction:
+    """The newest charge of the payment with this much left on it. Nearly every payment has one."""
+    charges = payment.transactions.filter(kind__in=CHARGES, status=TransactionStatus.SUCCEEDED).order_by("-id")
+    for charge in charges:
+        back = charge.refunds_of.filter(status__in=[*RESERVED, Status.SUCCEEDED]).aggregate(sum=Sum("amount"))["sum"]
+        if charge.amount - (back or 0) >= money.amount:
+            return charge
+    raise RefundTooLarge(param="amount")
+
+
+def _needs_approval(payment: Payment, money: Money) -> bool:
+    """The limit is in the merchant's default currency; nothing is converted, so another currency always asks."""
+    limit = payment.merchant.refund_approval_limit
+    if limit is None:
+        return False
+    return money.currency != payment.merchant.default_currency or money.amount > limit
+
+
+def open_refund(refund: Refund) -> Transaction:
+    """The intent to give back, due at once."""
+    return Transaction.objects.create(
+        payment_id=refund.payment_id,
+        merchant_id=refund.merchant_id,
+        kind=TransactionKind.REFUND,
+        amount=refund.amount,
+        currency=refund.currency,
+        method=refund.charge.method,
+        provider=refund.charge.provider,
+        due_at=timezone.now(),
+    )
+
+
+def approve_refund(refund: Refund, *, by: User) -> Refund:
+    """The second pair of eyes. Raises ApprovalNotYours for the one who asked, IllegalTransition."""
+    return with_retries(lambda: _approve(refund.pk, by))
+
+
+@transaction.atomic
+def _approve(refund_id: str, by: User) -> Refund:
+    payment, refund = lock_refund(refund_id)
+    if refund.requested_by_id == by.pk:
+        raise ApprovalNotYours
+    move_to(refund, Status.PENDING)
+    refund.status = Status.REQUIRES_APPROVAL  # moved below, with the event
+    refund.approved_by = by
+    refund.transaction = open_refund(refund)
+    move_refund(payment, refund, Status.PENDING)
+    return refund
+
+
+def cancel_refund(refund: Refund) -> Refund:
+    """Calls off a refund that the provider has not been asked for. Raises RefundUnderWay, IllegalTransition."""
+    return with_retries(lambda: _cancel(refund.pk))
+
+
+@transaction.atomic
+def _cancel(refund_id: str) -> Refund:
+    payment, refund = lock_refund(refund_id)
+    if refund.status == Status.PROCESSING:
+        raise RefundUnderWay
+    move_refund(payment, refund, Status.CANCELLED)
+    if refund.transaction is not None:
+        close_transaction(refund.transaction, TransactionStatus.CANCELLED)
+    return refund
+
+
+def lock_refund(refund_id: str) -> tuple[Payment, Refund]:
+    """A refund and its payment, the payment's row locked first and both read after that."""
+    payment_id = Refund.objects.values_list("payment_id", flat=True).get(pk=refund_id)
+    payment = Payment.objects.locked(pk=payment_id)
+    return payment, Refund.objects.select_related("transaction", "charge").get(pk=refund_id)

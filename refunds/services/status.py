@@ -1,0 +1,48 @@
+"""The one place where a refund's status changes: refund, payment, event and books together.
+
+Every function here expects the payment's row to be locked by the caller's transaction.
+"""
+
+from core.state import can_move, move_to
+from notifications.services import publish
+from payments.models import Payment
+from payments.models import Status as PaymentStatus
+from payments.services.status import move_payment
+from refunds.models import RESERVED, Refund, Status
+from refunds.serializers import RefundDetails
+
+
+def reserve(payment: Payment, refund: Refund) -> None:
+    """Sets the amount aside and writes the new refund. The database refuses more than was captured."""
+    payment.amount_refund_pending += refund.amount
+    payment.save(update_fields=["amount_refund_pending", "updated_at"])
+    refund.save(force_insert=True)
+    tell(refund, "refund.created")
+
+
+def move_refund(payment: Payment, refund: Refund, status: str) -> None:
+    """Moves the refund along the table and keeps the payment's amounts, and its status, in step."""
+    was_reserved, had_succeeded = refund.status in RESERVED, refund.status == Status.SUCCEEDED
+    move_to(refund, status)
+    refund.save()
+    if was_reserved and status not in RESERVED:
+        payment.amount_refund_pending -= refund.amount
+    if status == Status.SUCCEEDED:
+        payment.amount_refunded += refund.amount
+    elif had_succeeded:
+        payment.amount_refunded -= refund.amount
+    payment.save(update_fields=["amount_refund_pending", "amount_refunded", "updated_at"])
+    tell(refund, f"refund.{status}")
+    _move_along(payment)
+
+
+def _move_along(payment: Payment) -> None:
+    """A payment that was given back in full is refunded; one whose refund failed after the fact is not any more."""
+    in_full = payment.amount_captured == payment.amount_refunded
+    target = PaymentStatus.REFUNDED if in_full else PaymentStatus.COMPLETED
+    if payment.status != target and can_move(payment, target) and (in_full or payment.status == PaymentStatus.REFUNDED):
+        move_payment(payment, target)
+
+
+def tell(refund: Refund, event_type: str) -> None:
+    publish(event_type, merchant_id=refund.merchant_id, object_id=refund.pk, data=RefundDetails(refund).data)
