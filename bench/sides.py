@@ -25,11 +25,14 @@ ENVIRONMENT = {
     "DEMO": "false",
     "LOG_LEVEL": "ERROR",  # a line for every refusal would bury the report
     "SECRET_KEY": "bench-only-secret-key-that-is-long-enough-for-hs256-0123456789",
+    "JWT_SIGNING_KEY": "bench-only-signing-key-of-its-own-0123456789-0123456789",
     "ENCRYPTION_KEYS": "mgxX_qAOhCl0pGSVbjDCjRy3sh-gVOb0IYsP6fegn7Q=",
     "SITE_URL": "https://localhost",
     "EMAIL_URL": "smtp://localhost",
     "DEFAULT_FROM_EMAIL": "no-reply@localhost",
     "ALLOWED_HOSTS": "localhost",
+    "OUTBOUND_ALLOWED": "127.0.0.1",
+    "DJANGO_SETTINGS_MODULE": "config.settings",
     "TRUSTED_PROXIES": "1",
     "THROTTLE_PAYMENT_CREATE": "1000000000/min",
     "THROTTLE_PAYMENT_READ": "1000000000/min",
@@ -64,7 +67,7 @@ def workers(url: str) -> str:
 def prepare(side: Side, url: str) -> None:
     """Makes the side's tables and its merchant. Raises Broken."""
     for arguments in side.prepare:
-        done = subprocess.run([sys.executable, *arguments], cwd=ROOT, env=_environment(url), check=False)
+        done = subprocess.run([sys.executable, *arguments], cwd=ROOT, env=environment(url), check=False)
         if done.returncode:
             raise Broken(f"Preparing {side.name} failed: {' '.join(arguments)}")
 
@@ -77,7 +80,7 @@ def served(side: Side, url: str) -> Iterator[int]:
     where = ["--host", HOST, "--port", str(port), "--log-level", "warning"]
     size = ["--workers", workers(url), "--blocking-threads", THREADS]
     process = subprocess.Popen(
-        [*granian, *where, *size], cwd=ROOT, env=_environment(url), start_new_session=True, stdout=subprocess.DEVNULL
+        [*granian, *where, *size], cwd=ROOT, env=environment(url), start_new_session=True, stdout=subprocess.DEVNULL
     )
     try:
         _wait_until_it_answers(side, process, port)
@@ -86,7 +89,7 @@ def served(side: Side, url: str) -> Iterator[int]:
         _stop(process)
 
 
-def _environment(url: str) -> dict[str, str]:
+def environment(url: str) -> dict[str, str]:
     """Nothing of the caller's own settings, which may be another installation's."""
     kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "TMPDIR")}
     return {**kept, **ENVIRONMENT, "DATABASE_URL": url}

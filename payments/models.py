@@ -73,7 +73,8 @@ class PaymentQuerySet(models.QuerySet["Payment"]):
 
 
 class Payment(IdempotentRow, QueueRow):
-    """What a customer pays a merchant. Amounts in minor units; `due_at` is when an unpaid one expires."""
+    """What a customer pays a merchant. Amounts in minor units; `due_at` is when one expires
+    that is unpaid, or authorized and not captured."""
 
     TRANSITIONS: ClassVar[Transitions] = {
         Status.PENDING: {
@@ -213,7 +214,7 @@ class TransactionStatus(models.TextChoices):
     CANCELLED = "cancelled", _("Cancelled")
 
 
-class Transaction(QueueRow):
+class Transaction(IdempotentRow, QueueRow):
     """One operation at one provider. It is committed before the provider is called, and its id is the
     provider's idempotency key, so a crash in between leaves only a question to ask later."""
 
@@ -246,6 +247,14 @@ class Transaction(QueueRow):
     # The payment's id until the status is final: the database lets one transaction of a payment be in flight.
     open_for = models.CharField(max_length=MAX_LENGTH, null=True, unique=True, editable=False)  # noqa: DJ001
     kind = models.CharField(max_length=20, choices=TransactionKind.choices)
+    charge = models.ForeignKey(
+        "self",
+        models.PROTECT,
+        null=True,
+        db_index=False,
+        related_name="operations",
+        help_text=_("The authorization that is captured or voided"),
+    )
     status = models.CharField(max_length=16, choices=TransactionStatus.choices, default=TransactionStatus.PENDING)
     amount = models.PositiveBigIntegerField(help_text=_("Minor units"))
     currency = models.CharField(max_length=CURRENCY_LENGTH)
@@ -263,6 +272,8 @@ class Transaction(QueueRow):
         default="",
         help_text=_("The provider's own reason, not for the payer"),
     )
+    provider_fee = models.PositiveBigIntegerField(default=0, help_text=_("Minor units"))
+    platform_fee = models.PositiveBigIntegerField(default=0, help_text=_("Minor units"))
     review_reason = models.CharField(
         max_length=MESSAGE_LENGTH, blank=True, default="", help_text=_("Parked until a person has looked.")
     )
@@ -271,7 +282,10 @@ class Transaction(QueueRow):
 
     class Meta:
         ordering = ("-id",)
-        constraints = [models.CheckConstraint(condition=Q(amount__gt=0), name="transaction_amount_above_zero")]
+        constraints = [
+            models.UniqueConstraint(fields=["merchant", "idempotency_key"], name="transaction_idempotency_key"),
+            models.CheckConstraint(condition=Q(amount__gt=0), name="transaction_amount_above_zero"),
+        ]
         indexes = [
             models.Index(fields=["payment", "id"], name="transaction_by_payment"),
             models.Index(fields=["merchant", "id"], name="transaction_by_merchant"),

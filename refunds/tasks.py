@@ -4,8 +4,7 @@ from django.utils import timezone
 
 from core.queue import BATCH, drain, periodic
 from payments.models import NoticeKind, Payment, ProviderNotice, Transaction, TransactionKind
-from payments.services import handle_notice
-from refunds.services import return_surplus, run_refund
+from refunds.services import handle_notice, return_surplus, run_refund
 
 
 def run_refunds() -> int:

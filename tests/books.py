@@ -4,21 +4,31 @@ from collections import Counter
 
 from notifications.models import Event
 from payments.models import Payment, Status, Transaction, TransactionKind, TransactionStatus
-from payments.providers.sandbox import STATUSES
-from sandbox.models import Charge
+from payments.providers.sandbox import OPERATION_STATUSES, STATUSES
+from refunds.models import RESERVED, Refund
+from refunds.models import Status as RefundStatus
+from sandbox.models import Charge, Operation
 
+CHARGES = {TransactionKind.SALE, TransactionKind.AUTHORIZATION}
 PAID = {Status.AUTHORIZED, Status.COMPLETED}
 
 
 def disagreements() -> list[str]:
     """Every contradiction, as a sentence. Empty once all jobs are done."""
-    return [*_transactions_and_charges(), *_captured_amounts(), *_events(), *_orders_paid_twice()]
+    return [
+        *_transactions_and_charges(),
+        *_captured_amounts(),
+        *_refunds_and_operations(),
+        *_refunded_amounts(),
+        *_events(),
+        *_orders_paid_twice(),
+    ]
 
 
 def _transactions_and_charges() -> list[str]:
     charges = {charge.key: charge for charge in Charge.objects.all()}
     found = []
-    for txn in Transaction.objects.all():
+    for txn in Transaction.objects.filter(kind__in=CHARGES):
         charge = charges.pop(txn.pk, None)
         if charge is None and txn.status not in (TransactionStatus.FAILED, TransactionStatus.CANCELLED):
             found.append(f"{txn.pk} is {txn.status}, and the sandbox has no charge for it")
@@ -36,6 +46,41 @@ def _captured_amounts() -> list[str]:
         f"{payment.pk} says {payment.amount_captured} captured, its transactions {captured[payment.pk]}"
         for payment in Payment.objects.all()
         if payment.amount_captured != captured[payment.pk]
+    ]
+
+
+def _refunds_and_operations() -> list[str]:
+    """A refund that was made at the provider has a key that is not ours: its reference says which it is."""
+    operations = {operation.pk: operation for operation in Operation.objects.filter(kind=Operation.Kind.REFUND)}
+    found = []
+    for refund in Refund.objects.select_related("transaction", "charge"):
+        txn = refund.transaction
+        reference = txn.provider_reference if txn else ""
+        operation = operations.pop(reference, None)
+        if txn is not None and refund.status == RefundStatus.SUCCEEDED and txn.status != refund.status:
+            found.append(f"{refund.pk} is {refund.status}, its transaction {txn.status}")
+        if operation is None and refund.status == RefundStatus.SUCCEEDED:
+            found.append(f"{refund.pk} is {refund.status}, and the sandbox has no refund for it")
+        if operation is not None:
+            ours = (refund.status, refund.amount, refund.currency, refund.charge.provider_reference)
+            theirs = (OPERATION_STATUSES[operation.status], operation.amount, operation.currency, operation.charge_id)
+            found += [f"{refund.pk} is {ours}, the sandbox says {theirs}"] if ours != theirs else []
+    # What was pending there when the sandbox was asked has told us its reference as soon as it is over.
+    over = [it for it in operations.values() if it.status == Operation.Status.SUCCEEDED]
+    return found + [f"the sandbox's refund {operation.pk} is none of ours" for operation in over]
+
+
+def _refunded_amounts() -> list[str]:
+    refunded: Counter[str] = Counter()
+    pending: Counter[str] = Counter()
+    for refund in Refund.objects.all():
+        refunded[refund.payment_id] += refund.amount if refund.status == RefundStatus.SUCCEEDED else 0
+        pending[refund.payment_id] += refund.amount if refund.status in RESERVED else 0
+    return [
+        f"{it.pk} says {it.amount_refunded} refunded and {it.amount_refund_pending} pending, its refunds "
+        f"{refunded[it.pk]} and {pending[it.pk]}"
+        for it in Payment.objects.all()
+        if (it.amount_refunded, it.amount_refund_pending) != (refunded[it.pk], pending[it.pk])
     ]
 
 

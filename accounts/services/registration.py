@@ -61,9 +61,7 @@ def register(*, email: str, password: str, name: str, merchant: dict[str, Any] |
                 _open_first_merchant(user, merchant)
             send_verification(user)
     except IntegrityError:
-        known = User.objects.filter(email=email).first()
-        if known is None:
-            raise
+        known = User.objects.get(email=email)
         queue_email("account_exists", to=email, context={"name": known.get_full_name(), "url": settings.SITE_URL})
 
 

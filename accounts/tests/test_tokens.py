@@ -334,8 +334,10 @@ class TestRefresh:
         assert me(pair).status_code == 200
 
     def test_moves_the_end(self, pair, refresh, later):
+        end = Login.objects.get().expires_at
         later(hours=23)
         new = refresh(pair).json()["token"]
+        assert Login.objects.get().expires_at > end
         later(hours=23)
         assert refresh(new).status_code == 200
 

@@ -2,10 +2,10 @@
 
 from payments.providers.base import (
     ChargeRequest,
+    OperationRequest,
     OperationResult,
     Provider,
     ProviderUnavailable,
-    RefundRequest,
     Result,
 )
 from payments.providers.sandbox import SandboxProvider
@@ -15,9 +15,9 @@ PROVIDERS: dict[str, Provider] = {provider.name: provider for provider in [Sandb
 __all__ = [
     "PROVIDERS",
     "ChargeRequest",
+    "OperationRequest",
     "OperationResult",
     "Provider",
     "ProviderUnavailable",
-    "RefundRequest",
     "Result",
 ]

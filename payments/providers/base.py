@@ -43,8 +43,8 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
-class RefundRequest:
-    """`key` is our transaction's id, `charge_reference` the provider's id of the charge."""
+class OperationRequest:
+    """A capture, void or refund. `key` is our transaction's id, `charge_reference` the provider's id of the charge."""
 
     key: str
     charge_reference: str
@@ -77,10 +77,19 @@ class Provider(Protocol):
         """The charge of this key as it is now; None when the provider never heard of it."""
         ...
 
-    def refund(self, request: RefundRequest) -> OperationResult:
-        """Gives back part of a charge, or all of it. Safe to repeat: the same key answers with the first refund."""
+    def capture(self, request: OperationRequest) -> OperationResult:
+        """Takes an authorized charge, or part of it, and releases the rest. Safe to repeat, as all operations are:
+        the same key answers with the first one."""
         ...
 
-    def lookup_refund(self, key: str) -> OperationResult | None:
-        """The refund of this key as it is now; None when the provider never heard of it."""
+    def void(self, request: OperationRequest) -> OperationResult:
+        """Releases an authorized charge, all of it."""
+        ...
+
+    def refund(self, request: OperationRequest) -> OperationResult:
+        """Gives back part of a charge, or all of it."""
+        ...
+
+    def lookup_operation(self, key: str) -> OperationResult | None:
+        """The capture, void or refund of this key as it is now; None when the provider never heard of it."""
         ...

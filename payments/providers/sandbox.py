@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from core.money import EXPONENTS, Money
-from payments.providers.base import ChargeRequest, OperationResult, ProviderUnavailable, RefundRequest, Result
+from payments.providers.base import ChargeRequest, OperationRequest, OperationResult, ProviderUnavailable, Result
 from sandbox import services as sandbox
 
 METHODS = {
@@ -58,24 +58,30 @@ class SandboxProvider:
         except sandbox.SandboxNotFound:
             return None
 
-    def refund(self, request: RefundRequest) -> OperationResult:
-        try:
-            return _ask_operation(
-                lambda: sandbox.create_refund(
-                    key=request.key, charge_id=request.charge_reference, amount=request.money.amount
-                )
-            )
-        except sandbox.SandboxRefused as error:
-            return _refused_operation(request, error)
+    def capture(self, request: OperationRequest) -> OperationResult:
+        return _operate(request, sandbox.capture_charge, amount=request.money.amount)
 
-    def lookup_refund(self, key: str) -> OperationResult | None:
+    def void(self, request: OperationRequest) -> OperationResult:
+        return _operate(request, sandbox.void_charge)
+
+    def refund(self, request: OperationRequest) -> OperationResult:
+        return _operate(request, sandbox.create_refund, amount=request.money.amount)
+
+    def lookup_operation(self, key: str) -> OperationResult | None:
         try:
             return _ask_operation(lambda: sandbox.retrieve_operation(key=key))
         except sandbox.SandboxNotFound:
             return None
 
 
-def _refused_operation(request: RefundRequest, error: sandbox.SandboxRefused) -> OperationResult:
+def _operate(request: OperationRequest, call: Callable[..., Any], **terms: int) -> OperationResult:
+    try:
+        return _ask_operation(lambda: call(key=request.key, charge_id=request.charge_reference, **terms))
+    except sandbox.SandboxRefused as error:
+        return _refused_operation(request, error)
+
+
+def _refused_operation(request: OperationRequest, error: sandbox.SandboxRefused) -> OperationResult:
     if error.code == "idempotency_error":
         raise ProviderUnavailable("the sandbox knows the key with another request") from error
     return OperationResult("failed", request.key, "", request.charge_reference, request.money, error.code)

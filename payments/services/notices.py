@@ -2,6 +2,7 @@
 
 from django.utils import timezone
 
+from core.ids import is_id
 from payments.models import NoticeKind, ProviderNotice, Transaction
 from payments.providers.sandbox import acknowledge, new_notices
 
@@ -28,7 +29,7 @@ def collect_sandbox_notices() -> int:
             event_id=notice["id"],
             kind=notice["kind"],
             type=notice["type"],
-            transaction_id=notice["key"],
+            transaction_id=notice["key"] if is_id(notice["key"], "txn") else "",
             payload=notice["payload"],
         )
         acknowledge(notice["id"])

@@ -19,6 +19,7 @@ from payments.models import (
     TransactionStatus,
 )
 from payments.providers import Result
+from payments.services.operations import open_operation
 from payments.services.status import (
     FINAL,
     OrderTaken,
@@ -28,6 +29,7 @@ from payments.services.status import (
     lock,
     move_payment,
     start_processing,
+    take_money,
     tell,
 )
 
@@ -44,9 +46,9 @@ def apply_result(transaction_id: str, result: Result) -> None:
     nothing, and an answer about other money than ours is parked for review."""
     with transaction.atomic():
         payment, txn = lock(transaction_id)
-        fault = _mismatch(txn, result)
+        fault = mismatch(txn, result)
         if fault:
-            _park(txn, fault)
+            park(txn, fault)
         elif result.status == txn.status or not can_move(txn, result.status):
             wait_for_news(txn)
         else:
@@ -74,7 +76,7 @@ def next_poll(txn: Transaction) -> datetime | None:
     return now + (POLL_DELAYS[index] if index < len(POLL_DELAYS) else POLL_LAST_DELAY)
 
 
-def _mismatch(txn: Transaction, result: Result) -> str:
+def mismatch(txn: Transaction, result: Result) -> str:
     """Why this answer cannot be about our transaction; empty when it is."""
     if result.key != txn.pk or result.account != txn.merchant_id:
         return "The provider answered about another charge or account."
@@ -88,7 +90,8 @@ def _mismatch(txn: Transaction, result: Result) -> str:
     return ""
 
 
-def _park(txn: Transaction, fault: str) -> None:
+def park(txn: Transaction, fault: str) -> None:
+    """A person looks before anything counts."""
     txn.review_reason = fault[:MESSAGE_LENGTH]
     txn.due_at = None
     txn.save()
@@ -125,18 +128,18 @@ def _succeeded(payment: Payment, txn: Transaction, result: Result) -> None:
     close_transaction(txn, TransactionStatus.SUCCEEDED)
     authorized = txn.kind == TransactionKind.AUTHORIZATION
     if not authorized:
-        payment.amount_captured += txn.amount
+        take_money(payment, txn)
     try:
-        _pay(payment, Status.AUTHORIZED if authorized else Status.COMPLETED)
+        _pay(payment, txn, Status.AUTHORIZED if authorized else Status.COMPLETED)
     except OrderTaken:
-        _surplus(payment)
+        _surplus(payment, txn)
         fail_payment(payment, "order_already_paid", for_good=True)
 
 
-def _pay(payment: Payment, target: str) -> None:
+def _pay(payment: Payment, txn: Transaction, target: str) -> None:
     """Walks the payment to authorized or completed; raises OrderTaken; money that may not stay is surplus."""
     if payment.status not in AWAITS_MONEY:
-        _surplus(payment)
+        _surplus(payment, txn)
         return
     if not can_move(payment, target):
         start_processing(payment)
@@ -144,8 +147,12 @@ def _pay(payment: Payment, target: str) -> None:
     move_payment(payment, target)
 
 
-def _surplus(payment: Payment) -> None:
-    """Money that arrived where it may not stay (DESIGN.md §3): kept in the books, due to be given back."""
+def _surplus(payment: Payment, txn: Transaction) -> None:
+    """Money that arrived where it may not stay (DESIGN.md §3): kept in the books, due to be given back. What was only
+    reserved is released."""
+    if txn.kind == TransactionKind.AUTHORIZATION:
+        open_operation(txn, TransactionKind.VOID, txn.amount)
+        return
     payment.surplus_due_at = timezone.now()
     payment.save()
     tell(payment, "payment.surplus")

@@ -4,14 +4,20 @@ Every function here expects the payment's row to be locked by the caller's trans
 """
 
 import hashlib
+from datetime import timedelta
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from core.state import can_move, move_to
+from ledger.services import book_capture, fees_of
 from notifications.services import publish
 from payments.models import HOLDS_ORDER, UNPAID, Payment, Status, Transaction, TransactionStatus
 from payments.serializers import MerchantPayment
+
+# How long the money of a card stays reserved: the card networks' usual term for a purchase online.
+AUTHORIZATION_LIFETIME = timedelta(days=7)
+EXPIRES = {*UNPAID, Status.AUTHORIZED}
 
 FINAL = {TransactionStatus.SUCCEEDED, TransactionStatus.FAILED, TransactionStatus.CANCELLED}
 
@@ -29,7 +35,9 @@ def move_payment(payment: Payment, status: str) -> None:
     if status == Status.COMPLETED:
         payment.completed_at = payment.completed_at or timezone.now()
         payment.failure_code = ""
-    payment.due_at = payment.expires_at if status in UNPAID else None
+    if status == Status.AUTHORIZED:
+        payment.expires_at = timezone.now() + AUTHORIZATION_LIFETIME
+    payment.due_at = payment.expires_at if status in EXPIRES else None
     payment.save()
     tell(payment, f"payment.{status}")
 
@@ -40,6 +48,23 @@ def tell(payment: Payment, event_type: str) -> None:
         merchant_id=payment.merchant_id,
         object_id=payment.pk,
         data=MerchantPayment(payment).data,
+    )
+
+
+def take_money(payment: Payment, txn: Transaction) -> None:
+    """Counts what the transaction captured, with its fees, in the payment and in the books; the caller saves the
+    payment. The one place where captured money is counted."""
+    payment.amount_captured += txn.amount
+    fees = fees_of(payment.merchant_id, txn.method, txn.currency, txn.amount)
+    txn.provider_fee, txn.platform_fee = fees.get("provider", 0), fees.get("platform", 0)
+    txn.save(update_fields=["provider_fee", "platform_fee", "updated_at"])
+    book_capture(
+        txn.pk,
+        txn.amount,
+        fee=sum(fees.values()),
+        merchant_id=payment.merchant_id,
+        currency=txn.currency,
+        settles_in=timedelta(days=payment.merchant.settlement_delay_days),
     )
 
 

@@ -55,7 +55,7 @@ def run_transaction(txn: Transaction) -> None:
     try:
         result = _charge(txn) if txn.status == TransactionStatus.PENDING else _look_up(txn)
     except ProviderUnavailable as error:
-        _stay_unknown(txn.pk, str(error))
+        stay_unknown(txn.pk, str(error))
         return
     if result is not None:
         apply_result(txn.pk, result)
@@ -114,11 +114,11 @@ def _look_up(txn: Transaction) -> Result | None:
     if result is None and txn.status == TransactionStatus.PROCESSING:
         return _charge(txn)
     if result is None:
-        _stay_unknown(txn.pk, "The provider does not know this transaction.")
+        stay_unknown(txn.pk, "The provider does not know this transaction.")
     return result
 
 
-def _stay_unknown(transaction_id: str, error: str) -> None:
+def stay_unknown(transaction_id: str, error: str) -> None:
     """Silence is no answer: the status stays, and the provider is asked again."""
     with transaction.atomic():
         _payment, txn = lock(transaction_id)

@@ -1,5 +1,6 @@
 """What can happen to a refund. Views, tasks and the back office call these and nothing else."""
 
+from refunds.services.notices import handle_notice
 from refunds.services.outcomes import run_refund
 from refunds.services.requests import (
     ApprovalNotYours,
@@ -22,6 +23,7 @@ __all__ = [
     "approve_refund",
     "cancel_refund",
     "create_refund",
+    "handle_notice",
     "return_surplus",
     "run_refund",
 ]

@@ -1,5 +1,6 @@
 """Refunds asked for, approved and called off."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.db import transaction
@@ -10,20 +11,15 @@ from accounts.models import User
 from core.errors import ApiError
 from core.idempotency import create_once, fingerprint
 from core.money import Money
-from core.state import move_to
 from core.transactions import with_retries
-from payments.models import (
-    Payment,
-    Transaction,
-    TransactionKind,
-    TransactionStatus,
-)
+from payments.models import Payment, Transaction, TransactionKind, TransactionStatus
 from payments.models import Status as PaymentStatus
 from payments.services.status import close_transaction
 from refunds.models import RESERVED, Refund, Status
 from refunds.services.status import move_refund, reserve
 
 CHARGES = [TransactionKind.SALE, TransactionKind.AUTHORIZATION]
+KEPT_BACK = [*RESERVED, Status.SUCCEEDED]  # a refund's amount is gone from its charge, or about to go
 
 
 class PaymentNotRefundable(ApiError):
@@ -74,25 +70,17 @@ def _create(
     payment_id: str, money: Money | None, by: User | None, key: str | None, body: str, fields: dict[str, Any]
 ) -> Refund:
     payment = Payment.objects.locked(pk=payment_id)
-    if payment.status != PaymentStatus.COMPLETED:
+    left = left_of(payment)
+    # What is left on any other payment is a surplus whose way back has failed.
+    if payment.status != PaymentStatus.COMPLETED and not left.amount:
         raise PaymentNotRefundable
     if payment.amount_disputed:
         raise PaymentDisputed
-    left = Money(payment.amount_captured - payment.amount_refunded - payment.amount_refund_pending, payment.currency)
     money = money or left
     if not 0 < money.amount <= left.amount:
         raise RefundTooLarge(f"{left} {left.currency} of the payment is left to refund.", param="amount")
-    refund = Refund(
-        merchant_id=payment.merchant_id,
-        payment=payment,
-        charge=charge_to_refund(payment, money),
-        amount=money.amount,
-        currency=money.currency,
-        requested_by=by,
-        idempotency_key=key,
-        fingerprint=body,
-        **fields,
-    )
+    refund = new_refund(payment, charge_to_refund(payment, money), money, requested_by=by, **fields)
+    refund.idempotency_key, refund.fingerprint = key, body
     if _needs_approval(payment, money):
         refund.status = Status.REQUIRES_APPROVAL
     else:
@@ -101,14 +89,41 @@ def _create(
     return refund
 
 
+def left_of(payment: Payment) -> Money:
+    """What was captured, and is neither given back nor on its way."""
+    left = payment.amount_captured - payment.amount_refunded - payment.amount_refund_pending
+    return Money(left, payment.currency)
+
+
+def new_refund(payment: Payment, charge: Transaction, money: Money, **fields: Any) -> Refund:
+    """A refund that is not saved yet."""
+    return Refund(
+        merchant_id=payment.merchant_id,
+        payment=payment,
+        charge=charge,
+        amount=money.amount,
+        currency=money.currency,
+        **fields,
+    )
+
+
+def charges_left(payment: Payment) -> Iterator[tuple[Transaction, int]]:
+    """The charges that took the payment's money, the newest first, with what is left on each in minor units."""
+    succeeded = payment.transactions.filter(status=TransactionStatus.SUCCEEDED).order_by("-id")
+    captured = succeeded.filter(kind=TransactionKind.CAPTURE).aggregate(sum=Sum("amount"))["sum"] or 0
+    for charge in succeeded.filter(kind__in=CHARGES):
+        taken = captured if charge.kind == TransactionKind.AUTHORIZATION else charge.amount
+        back = charge.refunds_of.filter(status__in=KEPT_BACK).aggregate(sum=Sum("amount"))["sum"] or 0
+        if taken > back:
+            yield charge, taken - back
+
+
 def charge_to_refund(payment: Payment, money: Money) -> Transaction:
     """The newest charge of the payment with this much left on it. Nearly every payment has one."""
-    charges = payment.transactions.filter(kind__in=CHARGES, status=TransactionStatus.SUCCEEDED).order_by("-id")
-    for charge in charges:
-        back = charge.refunds_of.filter(status__in=[*RESERVED, Status.SUCCEEDED]).aggregate(sum=Sum("amount"))["sum"]
-        if charge.amount - (back or 0) >= money.amount:
+    for charge, left in charges_left(payment):
+        if left >= money.amount:
             return charge
-    raise RefundTooLarge(param="amount")
+    raise RefundTooLarge("No single charge of the payment has that much left.", param="amount")
 
 
 def _needs_approval(payment: Payment, money: Money) -> bool:
@@ -134,7 +149,7 @@ def open_refund(refund: Refund) -> Transaction:
 
 
 def approve_refund(refund: Refund, *, by: User) -> Refund:
-    """The second pair of eyes. Raises ApprovalNotYours for the one who asked, IllegalTransition."""
+    """The second pair of eyes. Raises ApprovalNotYours for the one who asked, PaymentDisputed, IllegalTransition."""
     return with_retries(lambda: _approve(refund.pk, by))
 
 
@@ -143,8 +158,8 @@ def _approve(refund_id: str, by: User) -> Refund:
     payment, refund = lock_refund(refund_id)
     if refund.requested_by_id == by.pk:
         raise ApprovalNotYours
-    move_to(refund, Status.PENDING)
-    refund.status = Status.REQUIRES_APPROVAL  # moved below, with the event
+    if payment.amount_disputed:
+        raise PaymentDisputed
     refund.approved_by = by
     refund.transaction = open_refund(refund)
     move_refund(payment, refund, Status.PENDING)

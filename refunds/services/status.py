@@ -4,6 +4,7 @@ Every function here expects the payment's row to be locked by the caller's trans
 """
 
 from core.state import can_move, move_to
+from ledger.services import book_refund_reserved, book_refund_succeeded, book_refund_undone
 from notifications.services import publish
 from payments.models import Payment
 from payments.models import Status as PaymentStatus
@@ -17,6 +18,7 @@ def reserve(payment: Payment, refund: Refund) -> None:
     payment.amount_refund_pending += refund.amount
     payment.save(update_fields=["amount_refund_pending", "updated_at"])
     refund.save(force_insert=True)
+    book_refund_reserved(refund.pk, refund.amount, merchant_id=refund.merchant_id, currency=refund.currency)
     tell(refund, "refund.created")
 
 
@@ -29,19 +31,24 @@ def move_refund(payment: Payment, refund: Refund, status: str) -> None:
         payment.amount_refund_pending -= refund.amount
     if status == Status.SUCCEEDED:
         payment.amount_refunded += refund.amount
+        book_refund_succeeded(refund.pk, refund.amount, merchant_id=refund.merchant_id, currency=refund.currency)
     elif had_succeeded:
         payment.amount_refunded -= refund.amount
+    if status in (Status.FAILED, Status.CANCELLED):
+        book_refund_undone(refund.pk)
     payment.save(update_fields=["amount_refund_pending", "amount_refunded", "updated_at"])
     tell(refund, f"refund.{status}")
-    _move_along(payment)
+    _move_along(payment, failed_late=had_succeeded)
 
 
-def _move_along(payment: Payment) -> None:
-    """A payment that was given back in full is refunded; one whose refund failed after the fact is not any more."""
+def _move_along(payment: Payment, *, failed_late: bool) -> None:
+    """A payment that was given back in full is refunded. One whose refund failed after the fact is not any more,
+    if it was ever completed: surplus alone never completes a payment."""
     in_full = payment.amount_captured == payment.amount_refunded
-    target = PaymentStatus.REFUNDED if in_full else PaymentStatus.COMPLETED
-    if payment.status != target and can_move(payment, target) and (in_full or payment.status == PaymentStatus.REFUNDED):
-        move_payment(payment, target)
+    if in_full and can_move(payment, PaymentStatus.REFUNDED):
+        move_payment(payment, PaymentStatus.REFUNDED)
+    elif failed_late and payment.status == PaymentStatus.REFUNDED and payment.completed_at:
+        move_payment(payment, PaymentStatus.COMPLETED)
 
 
 def tell(refund: Refund, event_type: str) -> None:

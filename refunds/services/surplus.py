@@ -1,39 +1,40 @@
 """Money that arrived where it may not stay goes back by itself (DESIGN.md §3, Surplus)."""
 
 from django.db import transaction
+from django.db.models import Sum
 
 from core.money import Money
 from payments.models import Payment
 from payments.models import Status as PaymentStatus
 from refunds.models import Reason, Refund
-from refunds.services.requests import charge_to_refund, open_refund
+from refunds.services.requests import KEPT_BACK, charges_left, left_of, new_refund, open_refund
 from refunds.services.status import reserve
-
-# A payment in these statuses keeps its own amount; only what came on top of it is surplus.
-KEEPS_ITS_AMOUNT = {PaymentStatus.COMPLETED, PaymentStatus.REFUNDED}
 
 
 @transaction.atomic
 def return_surplus(payment_id: str) -> Refund | None:
-    """Starts the refund of a payment's surplus; None when there is none (any more). Safe to run twice."""
+    """Starts to give a payment's surplus back, a charge at a time; None when there is none (any more). Safe to run
+    twice: what is on its way is no surplus."""
     payment = Payment.objects.locked(pk=payment_id)
     if payment.surplus_due_at is None:
         return None
-    payment.surplus_due_at = None
-    payment.save(update_fields=["surplus_due_at", "updated_at"])
-    kept = payment.amount if payment.status in KEEPS_ITS_AMOUNT else payment.amount_refunded
-    surplus = Money(payment.amount_captured - kept - payment.amount_refund_pending, payment.currency)
-    if surplus.amount <= 0:
+    surplus = _surplus_of(payment)
+    charge, left = next(charges_left(payment), (None, 0))
+    if charge is None or surplus <= 0:
+        payment.surplus_due_at = None
+        payment.save(update_fields=["surplus_due_at", "updated_at"])
         return None
-    refund = Refund(
-        merchant_id=payment.merchant_id,
-        payment=payment,
-        charge=charge_to_refund(payment, surplus),
-        amount=surplus.amount,
-        currency=surplus.currency,
-        reason=Reason.DUPLICATE,
-        is_surplus=True,
-    )
+    money = Money(min(surplus, left), payment.currency)
+    refund = new_refund(payment, charge, money, reason=Reason.DUPLICATE, is_surplus=True)
     refund.transaction = open_refund(refund)
     reserve(payment, refund)
     return refund
+
+
+def _surplus_of(payment: Payment) -> int:
+    """Minor units. A completed payment keeps its own amount, and only what came on top of it is surplus."""
+    left = left_of(payment).amount
+    if payment.status != PaymentStatus.COMPLETED:
+        return left
+    going = payment.refunds.filter(is_surplus=True, status__in=KEPT_BACK).aggregate(sum=Sum("amount"))["sum"] or 0
+    return min(left, payment.amount_captured - payment.amount - going)

@@ -1,0 +1,166 @@
+"""The books: double entry, written once and never changed (DESIGN.md §6)."""
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import Merchant
+from core.ids import MAX_LENGTH, IdField
+from core.money import CURRENCY_LENGTH, Money
+from core.queue import QueueRow
+
+
+class Account(models.TextChoices):
+    """The accounts of each merchant in each currency. What the provider owes stands on the debit side, what we owe
+    the merchant, and what is on its way, on the credit side."""
+
+    PROVIDER_RECEIVABLE = "provider_receivable", _("Provider receivable")
+    MERCHANT_PENDING = "merchant_pending", _("Merchant pending")
+    MERCHANT_AVAILABLE = "merchant_available", _("Merchant available")
+    FEES = "fees", _("Fees")
+    REFUND_CLEARING = "refund_clearing", _("Refund clearing")
+    DISPUTE_HOLD = "dispute_hold", _("Dispute hold")
+    PAYOUT_CLEARING = "payout_clearing", _("Payout clearing")
+    SUSPENSE = "suspense", _("Suspense")
+
+
+# These hold what was set aside, so they never owe anything.
+NEVER_NEGATIVE = (Account.REFUND_CLEARING, Account.DISPUTE_HOLD, Account.PAYOUT_CLEARING)
+
+
+class Kind(models.TextChoices):
+    """The business facts that are booked; each has its helper in ledger.services."""
+
+    CAPTURE = "capture", _("Capture")
+    FEE = "fee", _("Fee")
+    SETTLEMENT = "settlement", _("Settlement")
+    REFUND_RESERVED = "refund_reserved", _("Refund reserved")
+    REFUND_SUCCEEDED = "refund_succeeded", _("Refund succeeded")
+    CHARGEBACK = "chargeback", _("Chargeback")
+    CHARGEBACK_LOST = "chargeback_lost", _("Chargeback lost")
+    PAYOUT_CREATED = "payout_created", _("Payout created")
+    PAYOUT_PAID = "payout_paid", _("Payout paid")
+    REVERSAL = "reversal", _("Reversal")
+
+
+class Journal(models.Model):
+    """One business fact. `source_id` is the row that it is about: a fact is booked once."""
+
+    id = IdField("jnl")
+    kind = models.CharField(max_length=20, choices=Kind.choices)
+    source_id = models.CharField(max_length=MAX_LENGTH)
+    merchant = models.ForeignKey(Merchant, models.PROTECT, related_name="journals")
+    currency = models.CharField(max_length=CURRENCY_LENGTH)
+    reverses = models.OneToOneField("self", models.PROTECT, null=True, blank=True, related_name="reversed_by")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ("-id",)
+        constraints = [models.UniqueConstraint(fields=["kind", "source_id"], name="journal_once")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.source_id}"
+
+
+class Entry(models.Model):
+    """One line of a journal: minor units, above zero on the debit side, below zero on the credit side."""
+
+    id = IdField("ent")
+    journal = models.ForeignKey(Journal, models.PROTECT, related_name="entries")
+    merchant = models.ForeignKey(Merchant, models.PROTECT, db_index=False, related_name="entries")
+    currency = models.CharField(max_length=CURRENCY_LENGTH)
+    account = models.CharField(max_length=20, choices=Account.choices)
+    amount = models.BigIntegerField(help_text=_("Minor units; debit above zero, credit below"))
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ("-id",)
+        verbose_name_plural = _("entries")
+        constraints = [models.CheckConstraint(condition=~Q(amount=0), name="entry_is_not_zero")]
+        indexes = [
+            models.Index(fields=["merchant", "account", "id"], name="entry_by_account"),
+            models.Index(fields=["merchant", "id"], name="entry_by_merchant"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.account} {self.amount} {self.currency}"
+
+    @property
+    def money(self) -> Money:
+        """What the entry adds to the account's balance, as its merchant reads it."""
+        return Money(self.amount if self.account == Account.PROVIDER_RECEIVABLE else -self.amount, self.currency)
+
+
+class Settlement(QueueRow):
+    """Captured money that becomes available at `due_at`."""
+
+    id = IdField("stl")
+    capture = models.OneToOneField(Journal, models.PROTECT, related_name="settlement")
+    amount = models.PositiveBigIntegerField(help_text=_("Minor units, without fees"))
+
+    class Meta:
+        ordering = ("-id",)
+        constraints = [models.CheckConstraint(condition=Q(amount__gt=0), name="settlement_amount_above_zero")]
+
+    def __str__(self) -> str:
+        return f"{self.amount} of {self.capture_id}"
+
+
+class Snapshot(models.Model):
+    """The sum of an account's entries up to one of them, so that a balance costs the same however many there are."""
+
+    id = IdField("snap")
+    merchant = models.ForeignKey(Merchant, models.PROTECT, db_index=False, related_name="snapshots")
+    currency = models.CharField(max_length=CURRENCY_LENGTH)
+    account = models.CharField(max_length=20, choices=Account.choices)
+    amount = models.BigIntegerField(help_text=_("Minor units; debit above zero, credit below"))
+    up_to = models.CharField(max_length=MAX_LENGTH, help_text=_("Entries with an id below this are in the amount."))
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["merchant", "currency", "account"], name="snapshot_of_an_account")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.account} {self.amount} {self.currency}"
+
+
+class Fee(models.Model):
+    """What a capture costs a merchant, set by staff: a share of the amount and a fixed part in one currency."""
+
+    class Payee(models.TextChoices):
+        PROVIDER = "provider", _("Provider")
+        PLATFORM = "platform", _("Platform")
+
+    id = IdField("fee")
+    merchant = models.ForeignKey(Merchant, models.PROTECT, related_name="fees")
+    payee = models.CharField(max_length=8, choices=Payee.choices)
+    method = models.CharField(max_length=16, blank=True, default="", help_text=_("Empty: every method"))
+    currency = models.CharField(max_length=CURRENCY_LENGTH, help_text=_("ISO 4217"))
+    basis_points = models.PositiveIntegerField(default=0, help_text=_("Hundredths of a percent"))
+    fixed = models.PositiveBigIntegerField(default=0, help_text=_("Minor units"))
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["merchant", "payee", "method", "currency"], name="fee_once"),
+            models.CheckConstraint(condition=Q(basis_points__lte=10_000), name="fee_is_not_more_than_all"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.payee} {self.basis_points} bp + {self.fixed} {self.currency}"
+
+
+class Halt(models.Model):
+    """While there is one, the books do not agree and no payout is made; reading goes on."""
+
+    id = IdField("halt")
+    reason = models.TextField()
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    lifted_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ("-id",)
+
+    def __str__(self) -> str:
+        return self.reason[:80]

@@ -1,0 +1,159 @@
+"""Booking: one helper for each business fact (DESIGN.md §6).
+
+Each is called inside the transaction of the change that it books, and booking the same fact twice changes nothing.
+Amounts are minor units above zero.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from ledger.models import Account, Entry, Fee, Journal, Kind, Settlement
+
+BASIS = 10_000  # basis points of the whole
+
+Line = tuple[Account, int]
+
+
+class Unbalanced(ValueError):
+    """A programming error: the lines of a journal do not sum to zero, or there are too few of them."""
+
+
+def book(
+    kind: Kind,
+    source_id: str,
+    *,
+    merchant_id: str,
+    currency: str,
+    lines: Iterable[Line],
+    reverses: Journal | None = None,
+    at: datetime | None = None,
+) -> Journal:
+    """Writes a journal with its entries, or answers with the one that is there. Raises Unbalanced."""
+    lines = list(lines)
+    amounts = [amount for _account, amount in lines]
+    if len(amounts) < 2 or sum(amounts) != 0 or 0 in amounts:
+        raise Unbalanced(f"{kind} {source_id}: {lines}")
+    known = Journal.objects.filter(kind=kind, source_id=source_id).first()
+    if known is not None:
+        return known
+    fields = {} if at is None else {"created_at": at}
+    try:
+        with transaction.atomic():
+            journal = Journal.objects.create(
+                kind=kind, source_id=source_id, merchant_id=merchant_id, currency=currency, reverses=reverses, **fields
+            )
+    except IntegrityError:  # booked by somebody else at the same moment
+        return Journal.objects.get(kind=kind, source_id=source_id)
+    Entry.objects.bulk_create(
+        Entry(journal=journal, merchant_id=merchant_id, currency=currency, account=account, amount=amount, **fields)
+        for account, amount in lines
+    )
+    return journal
+
+
+def move(kind: Kind, source_id: str, amount: int, *, debit: Account, credit: Account, **where: str) -> Journal:
+    return book(kind, source_id, lines=[(debit, amount), (credit, -amount)], **where)  # type: ignore[arg-type]
+
+
+def reverse(journal: Journal) -> Journal:
+    """Books the opposite of a journal; at most once."""
+    lines = [(Account(entry.account), -entry.amount) for entry in journal.entries.order_by("id")]
+    return book(
+        Kind.REVERSAL,
+        journal.pk,
+        merchant_id=journal.merchant_id,
+        currency=journal.currency,
+        lines=lines,
+        reverses=journal,
+    )
+
+
+# --- Captures ---------------------------------------------------------------------------------
+def book_capture(
+    source_id: str, amount: int, *, fee: int, merchant_id: str, currency: str, settles_in: timedelta
+) -> Journal:
+    """Money was taken, and with it the fee; what is left becomes available after the settlement delay."""
+    where = {"merchant_id": merchant_id, "currency": currency}
+    journal = move(
+        Kind.CAPTURE,
+        source_id,
+        amount,
+        debit=Account.PROVIDER_RECEIVABLE,
+        credit=Account.MERCHANT_PENDING,
+        **where,
+    )
+    if fee:
+        move(Kind.FEE, source_id, fee, debit=Account.MERCHANT_PENDING, credit=Account.FEES, **where)
+    if amount > fee:
+        due_at = timezone.now() + settles_in
+        Settlement.objects.get_or_create(capture=journal, defaults={"amount": amount - fee, "due_at": due_at})
+    return journal
+
+
+def fees_of(merchant_id: str, method: str, currency: str, amount: int) -> dict[str, int]:
+    """What a capture of `amount` costs, by payee. A share is rounded half up to a minor unit: the sum of all shares
+    is nobody's money but the payee's, and no more than the amount is ever kept."""
+    rules = Fee.objects.filter(merchant_id=merchant_id, currency=currency, method__in=["", method])
+    chosen: dict[str, Fee] = {}
+    for rule in sorted(rules, key=lambda rule: bool(rule.method)):  # a rule for the method wins
+        chosen[rule.payee] = rule
+    fees, left = {}, amount
+    for payee, rule in sorted(chosen.items()):
+        fees[payee] = min((amount * rule.basis_points + BASIS // 2) // BASIS + rule.fixed, left)
+        left -= fees[payee]
+    return fees
+
+
+@transaction.atomic
+def settle(settlement: Settlement) -> None:
+    """The job of a settlement: pending money becomes available. Safe to run twice."""
+    capture = settlement.capture
+    move(
+        Kind.SETTLEMENT,
+        capture.source_id,
+        settlement.amount,
+        debit=Account.MERCHANT_PENDING,
+        credit=Account.MERCHANT_AVAILABLE,
+        merchant_id=capture.merchant_id,
+        currency=capture.currency,
+    )
+    Settlement.objects.filter(pk=settlement.pk).update(due_at=None)
+
+
+# --- Refunds ----------------------------------------------------------------------------------
+def book_refund_reserved(refund_id: str, amount: int, *, merchant_id: str, currency: str) -> Journal:
+    """Set aside; before settlement this may take what is available below zero."""
+    return move(
+        Kind.REFUND_RESERVED,
+        refund_id,
+        amount,
+        debit=Account.MERCHANT_AVAILABLE,
+        credit=Account.REFUND_CLEARING,
+        merchant_id=merchant_id,
+        currency=currency,
+    )
+
+
+def book_refund_succeeded(refund_id: str, amount: int, *, merchant_id: str, currency: str) -> Journal:
+    """The provider has paid it, so it owes us that much less."""
+    return move(
+        Kind.REFUND_SUCCEEDED,
+        refund_id,
+        amount,
+        debit=Account.REFUND_CLEARING,
+        credit=Account.PROVIDER_RECEIVABLE,
+        merchant_id=merchant_id,
+        currency=currency,
+    )
+
+
+def book_refund_undone(refund_id: str) -> None:
+    """Cancelled, failed, or failed after it had succeeded: whatever was booked for it is reversed."""
+    kinds = [Kind.REFUND_SUCCEEDED, Kind.REFUND_RESERVED]
+    journals = {journal.kind: journal for journal in Journal.objects.filter(kind__in=kinds, source_id=refund_id)}
+    for kind in kinds:
+        if kind in journals:
+            reverse(journals[kind])

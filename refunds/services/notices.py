@@ -1,0 +1,84 @@
+"""What providers tell of refunds: a reason to ask about ours, and how those made in their dashboards come to us."""
+
+from django.db import transaction
+from django.utils import timezone
+
+from core.state import can_move
+from payments.models import Payment, ProviderNotice, Transaction, TransactionKind, TransactionStatus
+from payments.providers import PROVIDERS, OperationResult
+from payments.services.status import lock
+from refunds.models import Reason, Refund
+from refunds.services.outcomes import begin, settle
+from refunds.services.requests import CHARGES, charges_left, left_of, new_refund, open_refund
+from refunds.services.status import reserve
+
+
+def handle_notice(notice: ProviderNotice) -> None:
+    """Makes our refund due, so that its provider is asked; takes in one that was made at the provider. What does
+    not match our money is left to a person, with the reason. Raises ProviderUnavailable: it is tried again."""
+    is_ours = Transaction.objects.filter(pk=notice.transaction_id, kind=TransactionKind.REFUND).exists()
+    fault = _wake(notice.transaction_id) if is_ours else _take_in(notice)
+    ProviderNotice.objects.filter(pk=notice.pk).update(due_at=None, last_error=fault)
+
+
+@transaction.atomic
+def _wake(transaction_id: str) -> str:
+    """Under the payment's lock, so that whoever takes in an answer just now sees that there is news."""
+    _payment, txn = lock(transaction_id)
+    txn.due_at = timezone.now()
+    txn.save(update_fields=["due_at", "updated_at"])
+    return ""
+
+
+def _take_in(notice: ProviderNotice) -> str:
+    """Asks the provider, for the notice itself is not believed. Answers with why the refund does not count; empty
+    when it does, or did before."""
+    result = PROVIDERS[notice.provider].lookup_refund(str(notice.payload.get("key", "")))
+    return _apply(notice.provider, result) if result else "The provider does not know this refund."
+
+
+@transaction.atomic
+def _apply(provider: str, result: OperationResult) -> str:
+    charges = Transaction.objects.filter(kind__in=CHARGES, provider=provider)
+    charge = charges.filter(provider_reference=result.charge_reference).first()
+    if charge is None:
+        return "The refund is of a charge that is not ours."
+    payment = Payment.objects.locked(pk=charge.payment_id)
+    refund = (
+        Refund.objects.select_related("transaction")
+        .filter(payment=payment, charge=charge, transaction__provider_reference=result.reference)
+        .first()
+    )
+    if refund is None and result.status != TransactionStatus.SUCCEEDED:
+        return ""  # no money has moved
+    fault = _mismatch(payment, charge, refund, result)
+    if not fault:
+        _book(payment, refund or _record(payment, charge, result), result)
+    return fault
+
+
+def _mismatch(payment: Payment, charge: Transaction, refund: Refund | None, result: OperationResult) -> str:
+    """Why this is not about our money; empty when it is."""
+    amount = f"{result.money} {result.money.currency}"
+    if refund is not None:
+        return "" if refund.money == result.money else f"The provider's amount is {amount} now."
+    if result.money.currency != charge.currency:
+        return f"The refund is of {amount}, the charge is in {charge.currency}."
+    left = min(left_of(payment).amount, dict(charges_left(payment)).get(charge, 0))
+    if result.money.amount > left:
+        return f"The refund is of {amount}, more than is left of {payment.pk}."
+    return ""
+
+
+def _record(payment: Payment, charge: Transaction, result: OperationResult) -> Refund:
+    """Set aside and begun at once: what follows is as with any other refund."""
+    refund = new_refund(payment, charge, result.money, reason=Reason.OTHER)
+    refund.transaction = open_refund(refund)
+    reserve(payment, refund)
+    begin(payment, refund, refund.transaction)
+    return refund
+
+
+def _book(payment: Payment, refund: Refund, result: OperationResult) -> None:
+    if refund.transaction is not None and can_move(refund, result.status):
+        settle(payment, refund, refund.transaction, result)
