@@ -23,6 +23,7 @@ POLICY: dict[str, frozenset[Role]] = {
     "customers:write": MANAGERS | {Role.FINANCE, Role.SUPPORT},
     "payments:read": EVERYBODY,
     "payments:write": MANAGERS | {Role.FINANCE, Role.SUPPORT},
+    "balance:read": MANAGERS | {Role.FINANCE, Role.VIEWER},
     "refunds:read": EVERYBODY,
     "refunds:write": MANAGERS | {Role.FINANCE, Role.SUPPORT},
 }

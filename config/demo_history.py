@@ -13,6 +13,7 @@ from typing import Any
 from django.urls import reverse
 
 from accounts.models import Customer, Merchant, normalize_email
+from config.demo_books import Books
 from config.demo_catalogue import Market
 from core.idempotency import fingerprint
 from core.ids import new_id
@@ -76,6 +77,10 @@ class History:
     charges: list[Charge] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     sequences: Counter[str] = field(default_factory=Counter)
+    books: Books = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.books = Books(self.merchant, self.random, end=self.clock)
 
     # --- Small things -------------------------------------------------------------------------
     def wait(self, least: float, most: float) -> None:
@@ -229,6 +234,8 @@ class History:
         move_to(charge, Charge.Status.SUCCEEDED if charge.capture else Charge.Status.AUTHORIZED)
         charge.amount_captured = payment.amount_captured = charge.amount if charge.capture else 0
         self._record(attempt, TransactionStatus.SUCCEEDED)
+        if charge.capture:
+            self.books.capture(attempt.txn, self.clock)
         self.move(payment, Status.COMPLETED if charge.capture else Status.AUTHORIZED)
 
     def fail(self, attempt: Attempt, code: str, decline_code: str = "") -> None:
@@ -271,11 +278,19 @@ class History:
     # --- Writing it down ----------------------------------------------------------------------
     def save(self) -> None:
         """One insert a table. `updated_at` is now by itself (auto_now) and is put back."""
-        for rows in (self.customers, self.payments, self.transactions, self.charges, self.events):
+        tables: list[list[Any]] = [
+            self.customers,
+            self.payments,
+            self.transactions,
+            self.charges,
+            self.events,
+            *self.books.tables,
+        ]
+        for rows in tables:
             model: Any = type(rows[0])
             stamps = [getattr(row, "updated_at", None) for row in rows]
             model.objects.bulk_create(rows)
             if stamps[0]:
                 for row, stamp in zip(rows, stamps, strict=True):
-                    row.updated_at = stamp  # type: ignore[attr-defined]
+                    row.updated_at = stamp
                 model.objects.bulk_update(rows, ["updated_at"])

@@ -256,6 +256,7 @@ SPECTACULAR_SETTINGS = {
     "TAGS": [
         {"name": "Payments", "description": "Start a payment and see what became of it; follow and steer yours."},
         {"name": "Refunds", "description": "Give back what was paid, all of it or a part."},
+        {"name": "Balance", "description": "What a merchant has, and every entry behind it."},
         {"name": "Accounts", "description": "Register, log in and out, and look after your password."},
         {"name": "Merchants", "description": "The merchants you belong to, and their settings."},
         {"name": "Members", "description": "A merchant's team and its roles."},
@@ -274,6 +275,8 @@ SPECTACULAR_SETTINGS = {
         "KeyStatus": "accounts.serializers.merchants.KEY_STATUSES",
         "Scope": "accounts.serializers.merchants.SCOPE_CHOICES",
         "Currency": "core.fields.CURRENCIES",
+        "LedgerAccount": "ledger.models.Account",
+        "JournalKind": "ledger.models.Kind",
         "RefundStatus": "refunds.models.Status",
         "RefundReason": "refunds.models.Reason",
         "CancellationReason": "payments.serializers.MERCHANT_REASONS",

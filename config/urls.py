@@ -33,6 +33,7 @@ api: list[URLPattern | URLResolver] = [
     path("", include("accounts.urls")),
     path("", include("payments.urls")),
     path("", include("refunds.urls")),
+    path("", include("ledger.urls")),
 ]
 urlpatterns = [
     path("", landing, name="landing"),

@@ -9,9 +9,9 @@ off by its size and by the clock. What the operator lists in OUTBOUND_ALLOWED is
 import asyncio
 import re
 import ssl
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from socket import SOCK_STREAM
 from urllib.parse import SplitResult, urlsplit
@@ -32,6 +32,7 @@ MAX_HEAD_BYTES = 16 * 1024
 MAX_ANSWER_BYTES = 20 * 1024  # read at most
 KEPT_BYTES = 1024  # of the answer's body
 READ_BYTES = 4096
+MAX_IDLE = 256  # connections kept for the next call
 
 # Printable ASCII without what readers of URLs disagree on: a backslash, and a fragment, which is never sent.
 URL_PATTERN = re.compile(r"[\x21-\x7e]+", re.ASCII)
@@ -109,12 +110,12 @@ class Target:
     port: int
     path: str  # with the query, as it is sent
 
-    @property
+    @cached_property
     def address(self) -> Address | None:
         """None when the host is a name."""
         return _literal(self.host)
 
-    @property
+    @cached_property
     def is_listed(self) -> bool:
         return self.host in allowed().names or (self.address is not None and allowed().has(self.address))
 
@@ -209,14 +210,58 @@ def tls_context() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
-@dataclass(frozen=True)
+@dataclass
+class Connection:
+    """An open connection, and what HTTP makes of it."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    http: h11.Connection = field(default_factory=lambda: h11.Connection(h11.CLIENT, MAX_HEAD_BYTES))
+    is_used: bool = False  # it has carried a call before
+
+    async def ask(self, request: h11.Request, body: bytes, answer: Answer) -> None:
+        """Fills in the answer, to its end or to MAX_ANSWER_BYTES. Raises OSError, and RemoteProtocolError for what
+        is no HTTP."""
+        parts = (request, h11.Data(data=body), h11.EndOfMessage())
+        self.writer.write(b"".join(self.http.send(part) or b"" for part in parts))
+        left = MAX_ANSWER_BYTES
+        while True:
+            event = self.http.next_event()
+            if event is h11.NEED_DATA and left:
+                data = await self.reader.read(min(left, READ_BYTES))
+                left -= len(data)
+                self.http.receive_data(data)
+            elif isinstance(event, h11.Response):
+                answer.status = event.status_code
+                answer.retry_after = dict(event.headers).get(b"retry-after", b"").decode("latin-1")
+            elif isinstance(event, h11.Data):
+                answer.body = (answer.body + event.data)[:KEPT_BYTES]
+            elif not isinstance(event, h11.InformationalResponse):
+                return
+
+    @property
+    def can_be_kept(self) -> bool:
+        """Whether both sides have said all, and mean to go on."""
+        return self.http.states == {h11.CLIENT: h11.DONE, h11.SERVER: h11.DONE} and self.http.trailing_data[0] == b""
+
+    @property
+    def is_open(self) -> bool:
+        return not (self.reader.at_eof() or self.writer.is_closing())
+
+    def close(self) -> None:
+        self.writer.transport.abort()  # waits for nobody
+
+
+@dataclass
 class Client:
-    """Posts to URLs that others chose. `resolve` and `connect` are there to be scripted in tests."""
+    """Posts to URLs that others chose, on one event loop, and keeps connections open for the next call to the same
+    host until it is closed. `resolve` and `connect` are there to be scripted in tests."""
 
     resolve: Resolve = ask_resolver
     connect: Connect = asyncio.open_connection
     connect_seconds: float = CONNECT_SECONDS
     total_seconds: float = TOTAL_SECONDS
+    idle: dict[tuple[str, str], list[Connection]] = field(default_factory=dict)
 
     async def post(self, url: str, *, headers: Mapping[str, str], body: bytes) -> Answer:
         """Sends `body` and answers with what came back. A status that has arrived counts, whatever becomes of the
@@ -224,7 +269,7 @@ class Client:
         answer, reason = Answer(), INVALID_ANSWER
         try:
             async with asyncio.timeout(self.total_seconds):
-                await self._exchange(url, headers, body, answer)
+                await self._exchange(_checked(url), headers, body, answer)
         except TimeoutError:
             reason = TIMEOUT
         except ssl.SSLError:
@@ -237,25 +282,60 @@ class Client:
             raise CallFailed(reason)
         return answer
 
-    async def _exchange(self, url: str, headers: Mapping[str, str], body: bytes, answer: Answer) -> None:
+    def close(self) -> None:
+        for connections in self.idle.values():
+            for connection in connections:
+                connection.close()
+        self.idle.clear()
+
+    async def _exchange(self, target: Target, headers: Mapping[str, str], body: bytes, answer: Answer) -> None:
+        fixed = {"Host": target.authority, "Content-Length": str(len(body))}
+        request = h11.Request(method="POST", target=target.path, headers=list({**fixed, **headers}.items()))
+        connection = self._take_idle(target) or await self._open(target)
         try:
-            target = check_url(url)
-        except UrlForbidden as error:  # saved under other rules
-            raise CallFailed(NO_PUBLIC_ADDRESS) from error
-        reader, writer = await self._connect(target, await self._addresses(target))
-        try:
-            http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD_BYTES)
-            writer.write(_encode(http, target, headers, body))
-            await _read(http, reader, answer)
+            await connection.ask(request, body, answer)
+        except (OSError, h11.RemoteProtocolError):
+            if answer.status or not connection.is_used:
+                raise
+            # The other side had closed it meanwhile: once more, on one of our own.
+            connection.close()
+            connection = await self._open(target)
+            await connection.ask(request, body, answer)
         finally:
-            writer.transport.abort()  # waits for nobody
+            self._keep_or_close(target, connection)
+
+    def _take_idle(self, target: Target) -> Connection | None:
+        connections = self.idle.get((target.scheme, target.authority), [])
+        while connections:
+            connection = connections.pop()
+            if connection.is_open:
+                return connection
+            connection.close()
+        return None
+
+    def _keep_or_close(self, target: Target, connection: Connection) -> None:
+        if not connection.can_be_kept or sum(map(len, self.idle.values())) >= MAX_IDLE:
+            connection.close()
+            return
+        connection.http.start_next_cycle()
+        connection.is_used = True
+        self.idle.setdefault((target.scheme, target.authority), []).append(connection)
+
+    async def _open(self, target: Target) -> Connection:
+        """A connection to the first address that accepts one, under the host's own name. Raises OSError."""
+        tls = {"ssl": tls_context(), "server_hostname": target.host} if target.scheme == "https" else {}
+        failure: OSError = ConnectionError()
+        for address in await self._addresses(target):
+            try:
+                async with asyncio.timeout(self.connect_seconds):
+                    return Connection(*await self.connect(address, target.port, **tls))
+            except OSError as error:
+                failure = error
+        raise failure
 
     async def _addresses(self, target: Target) -> list[str]:
         """Addresses of the target, all of them checked. Raises CallFailed when one is not public."""
-        if target.address is not None:
-            found = [target.host]
-        else:
-            found = await self._look_up(target)
+        found = [target.host] if target.address is not None else await self._look_up(target)
         if not found or not all(target.is_listed or _may_be_called(address) for address in found):
             raise CallFailed(NO_PUBLIC_ADDRESS)
         return found[:MAX_ADDRESSES]
@@ -267,46 +347,14 @@ class Client:
         except OSError as error:
             raise CallFailed(NO_PUBLIC_ADDRESS) from error
 
-    async def _connect(
-        self, target: Target, addresses: Iterable[str]
-    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """A connection to the first address that accepts one, under the host's own name. Raises OSError."""
-        tls = {"ssl": tls_context(), "server_hostname": target.host} if target.scheme == "https" else {}
-        failure: OSError = ConnectionError()
-        for address in addresses:
-            try:
-                async with asyncio.timeout(self.connect_seconds):
-                    return await self.connect(address, target.port, **tls)
-            except OSError as error:
-                failure = error
-        raise failure
+
+def _checked(url: str) -> Target:
+    try:
+        return check_url(url)
+    except UrlForbidden as error:  # saved under other rules
+        raise CallFailed(NO_PUBLIC_ADDRESS) from error
 
 
 def _may_be_called(text: str) -> bool:
     address = _literal(text)
     return address is not None and (is_public(address) or allowed().has(address))
-
-
-def _encode(http: h11.Connection, target: Target, headers: Mapping[str, str], body: bytes) -> bytes:
-    fixed = {"Host": target.authority, "Content-Length": str(len(body)), "Connection": "close"}
-    request = h11.Request(method="POST", target=target.path, headers=list({**fixed, **headers}.items()))
-    parts = (http.send(request), http.send(h11.Data(data=body)), http.send(h11.EndOfMessage()))
-    return b"".join(part or b"" for part in parts)
-
-
-async def _read(http: h11.Connection, reader: asyncio.StreamReader, answer: Answer) -> None:
-    """Fills in the answer, to its end or to MAX_ANSWER_BYTES. Raises RemoteProtocolError for what is no HTTP."""
-    left = MAX_ANSWER_BYTES
-    while True:
-        event = http.next_event()
-        if event is h11.NEED_DATA and left:
-            data = await reader.read(min(left, READ_BYTES))
-            left -= len(data)
-            http.receive_data(data)
-        elif isinstance(event, h11.Response):
-            answer.status = event.status_code
-            answer.retry_after = dict(event.headers).get(b"retry-after", b"").decode("latin-1")
-        elif isinstance(event, h11.Data):
-            answer.body = (answer.body + event.data)[:KEPT_BYTES]
-        elif not isinstance(event, h11.InformationalResponse):
-            return

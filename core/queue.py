@@ -61,6 +61,8 @@ def periodic(name: str, every: float, handler: Callable[[], int], *, turns: int 
 
 def claim(rows: models.QuerySet[Any]) -> Any | None:
     """Takes one due row for the length of the lease, or None. `rows` is joined to nothing."""
+    if not rows.filter(due_at__lte=timezone.now()).exists():  # an idle worker takes no write lock
+        return None
     claimed = claim_batch(rows, 1)
     return claimed[0] if claimed else None
 
@@ -69,8 +71,6 @@ def claim_batch(rows: models.QuerySet[Any], limit: int) -> list[Any]:
     """Takes as many due rows as there are, `limit` at most, for the length of the lease, which they share."""
     now = timezone.now()
     due = rows.filter(due_at__lte=now).order_by("due_at")
-    if not due.exists():  # an idle worker takes no write lock
-        return []
     skip = connection.features.has_select_for_update_skip_locked
     with transaction.atomic():
         claimed = list(due.select_for_update(skip_locked=skip)[:limit])

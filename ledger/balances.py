@@ -11,13 +11,12 @@ from django.utils import timezone
 from accounts.models import Merchant
 from core.ids import RANDOM_BYTES, new_id
 from core.money import Money
-from ledger.models import Account, Entry, Snapshot
+from ledger.models import BALANCES, Account, Entry, Snapshot
 
 # An id is made a moment before its commit, so an entry may appear behind one that is there already. A snapshot ends
 # this long ago: no transaction lives longer (the servers' statement timeouts are seconds).
 MARGIN = timedelta(minutes=15)
 LOOK_BACK = timedelta(days=1)
-RESERVED = (Account.REFUND_CLEARING, Account.DISPUTE_HOLD, Account.PAYOUT_CLEARING)
 
 Sums = dict[tuple[str, str], int]  # (currency, account): minor units, debit above zero
 
@@ -36,15 +35,11 @@ def balances(merchant: Merchant) -> dict[str, Balance]:
     """By currency, of all that the merchant has ever had entries in."""
     sums = sums_of(merchant)
 
-    def held(currency: str, *accounts: Account) -> Money:
+    def held(currency: str, accounts: tuple[Account, ...]) -> Money:
         return Money(-sum(sums.get((currency, account), 0) for account in accounts), currency)
 
     return {
-        currency: Balance(
-            pending=held(currency, Account.MERCHANT_PENDING),
-            available=held(currency, Account.MERCHANT_AVAILABLE),
-            reserved=held(currency, *RESERVED),
-        )
+        currency: Balance(**{name: held(currency, accounts) for name, accounts in BALANCES.items()})
         for currency in sorted({currency for currency, _account in sums})
     }
 

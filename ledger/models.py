@@ -25,6 +25,13 @@ class Account(models.TextChoices):
     SUSPENSE = "suspense", _("Suspense")
 
 
+# The numbers of a balance, and the accounts that each is the sum of.
+BALANCES: dict[str, tuple[Account, ...]] = {
+    "pending": (Account.MERCHANT_PENDING,),
+    "available": (Account.MERCHANT_AVAILABLE,),
+    "reserved": (Account.REFUND_CLEARING, Account.DISPUTE_HOLD, Account.PAYOUT_CLEARING),
+}
+BALANCE_OF = {account: name for name, accounts in BALANCES.items() for account in accounts}
 # These hold what was set aside, so they never owe anything.
 NEVER_NEGATIVE = (Account.REFUND_CLEARING, Account.DISPUTE_HOLD, Account.PAYOUT_CLEARING)
 
@@ -71,6 +78,8 @@ class Entry(models.Model):
     merchant = models.ForeignKey(Merchant, models.PROTECT, db_index=False, related_name="entries")
     currency = models.CharField(max_length=CURRENCY_LENGTH)
     account = models.CharField(max_length=20, choices=Account.choices)
+    # Which of BALANCES the account counts for, so that an index holds the rows of each number side by side.
+    balance = models.CharField(max_length=9, blank=True, default="", editable=False)
     amount = models.BigIntegerField(help_text=_("Minor units; debit above zero, credit below"))
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
@@ -79,7 +88,7 @@ class Entry(models.Model):
         verbose_name_plural = _("entries")
         constraints = [models.CheckConstraint(condition=~Q(amount=0), name="entry_is_not_zero")]
         indexes = [
-            models.Index(fields=["merchant", "account", "id"], name="entry_by_account"),
+            models.Index(fields=["merchant", "currency", "balance", "id"], name="entry_by_balance"),
             models.Index(fields=["merchant", "id"], name="entry_by_merchant"),
         ]
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from ledger.models import Account, Entry, Fee, Journal, Kind, Settlement
+from ledger.models import BALANCE_OF, Account, Entry, Fee, Journal, Kind, Settlement
 
 BASIS = 10_000  # basis points of the whole
 
@@ -48,7 +48,15 @@ def book(
     except IntegrityError:  # booked by somebody else at the same moment
         return Journal.objects.get(kind=kind, source_id=source_id)
     Entry.objects.bulk_create(
-        Entry(journal=journal, merchant_id=merchant_id, currency=currency, account=account, amount=amount, **fields)
+        Entry(
+            journal=journal,
+            merchant_id=merchant_id,
+            currency=currency,
+            account=account,
+            balance=BALANCE_OF.get(account, ""),
+            amount=amount,
+            **fields,
+        )
         for account, amount in lines
     )
     return journal

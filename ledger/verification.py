@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.module_loading import autodiscover_modules
 
 from ledger import triggers
-from ledger.models import NEVER_NEGATIVE, Entry, Halt, Journal, Snapshot
+from ledger.models import BALANCE_OF, NEVER_NEGATIVE, Account, Entry, Halt, Journal, Snapshot
 
 MAX_FAULTS = 20  # of one check; the first ones are enough to begin with
 
@@ -115,6 +115,14 @@ def what_is_set_aside_is_there() -> Iterator[Fault]:
     sums = held.values("merchant_id", "currency", "account").annotate(sum=Sum("amount"), last=Max("pk"))
     for row in sums.filter(sum__gt=0).iterator():
         yield Fault("L5", row["last"], f"{row['account']} of {row['merchant_id']} owes {row['sum']} {row['currency']}")
+
+
+@check
+def entries_count_for_their_balance() -> Iterator[Fault]:
+    for account in Account:
+        wrong = Entry.objects.filter(account=account).exclude(balance=BALANCE_OF.get(account, ""))
+        for entry_id in wrong.values_list("pk", flat=True):
+            yield Fault("L4", entry_id, f"an entry of {account} counts for another number of the balance")
 
 
 @check

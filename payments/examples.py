@@ -84,6 +84,7 @@ CHANGE: dict[str, Any] = {
     "cancellation_reason": "requested_by_customer",
     "reason": "duplicate",
 }
+CAPTURE: dict[str, Any] = {"amount": 60.00}
 TRANSACTION: dict[str, Any] = {
     "id": "txn_01m7xt2s1c9d8e7f6g5h4j3k2m",
     "payment_id": PAYMENT_ID,

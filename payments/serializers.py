@@ -186,8 +186,22 @@ class PaymentChange(StrictSerializer):
         return attrs
 
 
+class CaptureRequest(StrictSerializer):
+    """Takes all of what was authorized, or `amount` of it."""
+
+    amount = AmountField(
+        required=False, help_text="Major units of the payment's currency; the whole amount when absent, the rest is released"
+    )
+
+    examples = examples.CAPTURE
+
+
 class Cancellation(StrictSerializer):
-    reason = OneOfField(MERCHANT_REASONS, required=False, help_text="Why; requested_by_customer when absent")
+    reason = OneOfField(
+        MERCHANT_REASONS,
+        required=False,
+        help_text="Why; when absent requested_by_customer, or void for an authorized payment",
+    )
 
     examples = examples.CHANGE
 
@@ -246,7 +260,7 @@ class PublicPayment(serializers.Serializer):
     failure = serializers.SerializerMethodField(help_text="Why the last attempt failed; null when it did not")
     next_action = serializers.SerializerMethodField(help_text="What the payer has to do now; null when nothing")
     checkout_url = serializers.URLField(help_text="The page where the customer pays")
-    expires_at = TimeField(help_text="Unpaid by then, the payment is cancelled")
+    expires_at = TimeField(help_text="Unpaid by then, or authorized and not captured, the payment is cancelled")
     created_at = TimeField(help_text="ISO 8601, UTC")
     updated_at = TimeField(help_text="ISO 8601, UTC")
 
@@ -276,7 +290,7 @@ class MerchantPayment(PublicPayment):
     provider = serializers.CharField(help_text="Who moves the money")
     capture_method = serializers.CharField(help_text="automatic or manual")
     return_url = OptionalField(help_text="Where the payer goes afterwards")
-    cancellation_reason = OptionalField(help_text="Why it was cancelled; null when it was not")
+    cancellation_reason = OptionalField(help_text="Why it was cancelled, or is about to be; else null")
     amount_captured = MinorUnitsField(help_text="What has been taken")
     amount_refunded = MinorUnitsField(help_text="What has been given back")
     amount_refund_pending = MinorUnitsField(help_text="What is on its way back")

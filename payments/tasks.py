@@ -1,14 +1,26 @@
 """The jobs of payments (core/queue.py)."""
 
 from core.queue import drain, periodic
-from payments.models import NoticeKind, Payment, ProviderNotice, Transaction, TransactionKind
-from payments.services import collect_sandbox_notices, expire_payment, handle_notice, run_transaction
+from payments.models import NoticeKind, Payment, ProviderNotice, Status, Transaction, TransactionKind
+from payments.services import (
+    collect_sandbox_notices,
+    expire_payment,
+    handle_notice,
+    lapse_authorization,
+    run_operation,
+    run_transaction,
+)
 
-CHARGES = [TransactionKind.SALE, TransactionKind.AUTHORIZATION]
+RUN = {
+    TransactionKind.SALE: run_transaction,
+    TransactionKind.AUTHORIZATION: run_transaction,
+    TransactionKind.CAPTURE: run_operation,
+    TransactionKind.VOID: run_operation,
+}
 
 
 def run_transactions() -> int:
-    return drain(Transaction.objects.filter(kind__in=CHARGES), run_transaction)
+    return drain(Transaction.objects.filter(kind__in=list(RUN)), lambda txn: RUN[txn.kind](txn))
 
 
 def handle_notices() -> int:
@@ -16,7 +28,14 @@ def handle_notices() -> int:
 
 
 def expire_payments() -> int:
-    return drain(Payment.objects.all(), expire_payment)
+    return drain(Payment.objects.all(), _expire)
+
+
+def _expire(payment: Payment) -> None:
+    if payment.status == Status.AUTHORIZED:
+        lapse_authorization(payment)
+    else:
+        expire_payment(payment)
 
 
 periodic("payments.transactions", 0.2, run_transactions)

@@ -15,6 +15,7 @@ register_converter(OrderIdConverter, "order")
 urlpatterns = [
     path("payments", views.PaymentsView.as_view(), name="payments"),
     path("payments/<id:payment_id>", views.PaymentView.as_view(), name="payment"),
+    path("payments/<id:payment_id>/capture", views.CaptureView.as_view(), name="capture"),
     path("payments/<id:payment_id>/cancel", views.CancelView.as_view(), name="cancel"),
     path("payments/<id:payment_id>/transactions", views.PaymentTransactionsView.as_view(), name="payment_transactions"),
     path("payments/order/<order:order_id>", views.OrderPaymentsView.as_view(), name="order_payments"),

@@ -16,16 +16,17 @@ from accounts.services import EmailUnverified, MerchantInactive, MerchantMissing
 from core.api import answer, answer_page, created, paginate, read_body, refuse_parameters_but
 from core.errors import NotFound
 from core.filters import Listing
-from core.idempotency import read_key
+from core.idempotency import key_of, read_key
 from core.money import AmountInvalid, AmountTooLarge, AmountTooPrecise, CurrencyInvalid
 from core.state import IllegalTransition
 from payments import examples, services
 from payments.cards import CardExpiryPast, LiveCardRefused
 from payments.filters import PaymentFilters, TransactionFilters, list_payments, list_transactions
-from payments.models import Payment, Transaction
+from payments.models import Payment, Status, Transaction
 from payments.return_urls import UrlForbidden
 from payments.serializers import (
     Cancellation,
+    CaptureRequest,
     MerchantPayment,
     MerchantTransaction,
     PayerTransaction,
@@ -53,6 +54,20 @@ PAYMENT_ERRORS = (
     UrlForbidden,
 )
 CHANGE_ERRORS = (IllegalTransition, services.PaymentInFlight)
+CAPTURE_ERRORS = (
+    AmountInvalid,
+    AmountTooPrecise,
+    AmountTooLarge,
+    services.CaptureTooLarge,
+    services.PaymentNotAuthorized,
+    services.PaymentInFlight,
+)
+CAPTURE_DESCRIPTION = """For a payment with `capture_method` manual, once: what is not captured is released. The payment
+in the answer is `completed`. It is still `authorized` while the provider has not answered (a further capture or cancel is
+a 409 until then), and when the provider refused: the payment's transactions say why, and you may try again. Where the
+provider has released the money meanwhile, the payment is `cancelled`."""
+CANCEL_DESCRIPTION = """One that is unpaid, or authorized and not captured. The money of an authorized one is released: it
+is `cancelled` once the provider has done that, at once or, should the provider be slow, a little later."""
 CREATE_DESCRIPTION = """The answer has a `checkout_url`: send the customer there to pay. No key is needed; with one,
 the payment is for the key's merchant.
 
@@ -159,8 +174,8 @@ class PaymentView(AccessView):
         tag=TAG,
         body=PaymentChange,
         errors=(*CHANGE_ERRORS, services.OrderAlreadyPaid, LiveCardRefused),
-        description="Description, metadata, and a status that is yours to give: `cancelled` for an unpaid one. In the "
-        "sandbox you instruct the emulated provider: `completed` (`authorized` with manual capture), `failed`, "
+        description="Description, metadata, and a status that is yours to give: `cancelled` for one that is unpaid or "
+        "authorized. In the sandbox you instruct the emulated provider: `completed` (`authorized` with manual capture), `failed`, "
         "`requires_action`. Every other status is a 409.",
     )
     def patch(self, request: Request, payment_id: str) -> Response:
@@ -169,19 +184,50 @@ class PaymentView(AccessView):
         return answer(self.noun, MerchantPayment(payment).data, f"Payment is {payment.status}.")
 
 
-class CancelView(AccessView):
-    """Give up an unpaid payment."""
+class CaptureView(AccessView):
+    """Take the money that is reserved."""
 
     noun = "payment"
     needs = {"POST": "payments:write"}
 
     @described(
-        "cancelPayment", "Cancel an unpaid payment", MerchantPayment, tag=TAG, body=Cancellation, errors=CHANGE_ERRORS
+        "capturePayment",
+        "Capture an authorized payment",
+        MerchantPayment,
+        status=201,
+        tag=TAG,
+        body=CaptureRequest,
+        keyed=True,
+        errors=CAPTURE_ERRORS,
+        description=CAPTURE_DESCRIPTION,
     )
     def post(self, request: Request, payment_id: str) -> Response:
         payment = get_object_or_404(Payment, merchant=self.merchant, pk=payment_id)
-        payment = services.cancel_payment(payment_id=payment.pk, **read_body(Cancellation, request))
-        return answer(self.noun, MerchantPayment(payment).data, "Payment is cancelled.")
+        fields = read_body(CaptureRequest, request)
+        payment, replayed = services.capture_payment(payment, key=key_of(request), **fields)
+        return created(self.noun, MerchantPayment(payment).data, f"Payment is {payment.status}.", replayed=replayed)
+
+
+class CancelView(AccessView):
+    """Give up a payment that is not paid."""
+
+    noun = "payment"
+    needs = {"POST": "payments:write"}
+
+    @described(
+        "cancelPayment",
+        "Cancel a payment",
+        MerchantPayment,
+        tag=TAG,
+        body=Cancellation,
+        errors=CHANGE_ERRORS,
+        description=CANCEL_DESCRIPTION,
+    )
+    def post(self, request: Request, payment_id: str) -> Response:
+        payment = get_object_or_404(Payment, merchant=self.merchant, pk=payment_id)
+        reason = read_body(Cancellation, request).get("reason")
+        payment = services.change_payment(payment, status=Status.CANCELLED, cancellation_reason=reason)
+        return answer(self.noun, MerchantPayment(payment).data, f"Payment is {payment.status}.")
 
 
 class OrderPaymentsView(AccessView):

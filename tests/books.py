@@ -18,6 +18,7 @@ def disagreements() -> list[str]:
     return [
         *_transactions_and_charges(),
         *_captured_amounts(),
+        *_captures_and_voids(),
         *_refunds_and_operations(),
         *_refunded_amounts(),
         *_events(),
@@ -32,21 +33,44 @@ def _transactions_and_charges() -> list[str]:
         charge = charges.pop(txn.pk, None)
         if charge is None and txn.status not in (TransactionStatus.FAILED, TransactionStatus.CANCELLED):
             found.append(f"{txn.pk} is {txn.status}, and the sandbox has no charge for it")
+        if charge is None or (txn.kind, charge.status) == (TransactionKind.AUTHORIZATION, Charge.Status.CANCELLED):
+            continue  # voided: _captures_and_voids() looks at that
         # A transaction that we gave up stays cancelled, however its charge goes on.
-        if charge is not None and txn.status not in (STATUSES[charge.status], TransactionStatus.CANCELLED):
+        if txn.status not in (STATUSES[charge.status], TransactionStatus.CANCELLED):
             found.append(f"{txn.pk} is {txn.status}, its charge {charge.status}")
     return found + [f"charge {charge.pk} belongs to no transaction" for charge in charges.values()]
 
 
 def _captured_amounts() -> list[str]:
     captured: Counter[str] = Counter()
-    for txn in Transaction.objects.filter(kind=TransactionKind.SALE, status=TransactionStatus.SUCCEEDED):
+    takes_money = [TransactionKind.SALE, TransactionKind.CAPTURE]
+    for txn in Transaction.objects.filter(kind__in=takes_money, status=TransactionStatus.SUCCEEDED):
         captured[txn.payment_id] += txn.amount
     return [
         f"{payment.pk} says {payment.amount_captured} captured, its transactions {captured[payment.pk]}"
         for payment in Payment.objects.all()
         if payment.amount_captured != captured[payment.pk]
     ]
+
+
+def _captures_and_voids() -> list[str]:
+    """Each was carried out once, of the same charge and amount, and the payment is where that leaves it."""
+    done = [Operation.Kind.CAPTURE, Operation.Kind.VOID]
+    operations = {it.key: it for it in Operation.objects.filter(kind__in=done)}
+    found = []
+    for txn in Transaction.objects.filter(kind__in=done).select_related("charge"):
+        operation = operations.pop(txn.pk, None)
+        ours = (txn.kind, txn.status, txn.amount, txn.charge.provider_reference if txn.charge else None)
+        theirs = operation and (operation.kind, operation.status, operation.amount, operation.charge_id)
+        found += [f"{txn.pk} is {ours}, the sandbox says {theirs}"] if ours != theirs else []
+    for payment in Payment.objects.filter(status=Status.AUTHORIZED):
+        holds = payment.transactions.filter(kind=TransactionKind.AUTHORIZATION, status=TransactionStatus.SUCCEEDED)
+        if not Charge.objects.filter(key__in=holds.values("pk"), status=Charge.Status.AUTHORIZED).exists():
+            found.append(f"{payment.pk} is authorized, and the sandbox holds no money for it")
+    unpaid = Payment.objects.exclude(status=Status.AUTHORIZED).values("transactions")
+    held = Charge.objects.filter(key__in=unpaid, status=Charge.Status.AUTHORIZED)
+    found += [f"charge {charge.pk} holds money for a payment that is over" for charge in held]
+    return found + [f"the sandbox's {it.kind} {it.pk} is none of ours" for it in operations.values()]
 
 
 def _refunds_and_operations() -> list[str]:

@@ -88,11 +88,20 @@ payments                 GET    401  403  200  200  200  200  200  200   200   2
 payments                 POST   201  201  201  201  201  201  201  201   201   201   401  201  201
 payment                  GET    200  200  200  200  200  200  200  200   200   200   401  200  200
 payment                  PATCH  401  403  403  403  200  403  200  200   200   404   401  403  200
+capture                  POST   401  403  403  403  201  403  201  201   201   404   401  403  201
 cancel                   POST   401  403  403  403  200  403  200  200   200   404   401  403  200
 order_payments           GET    401  403  403  200  200  200  200  200   200   200   401  200  200
 payment_transactions     GET    401  403  200  200  200  200  200  200   200   404   401  200  200
 transactions             GET    401  403  200  200  200  200  200  200   200   200   401  200  200
 transaction              GET    401  403  200  200  200  200  200  200   200   404   401  200  200
+refund_payment           POST   401  403  403  403  201  403  201  201   201   404   401  403  201
+refunds                  GET    401  403  403  200  200  200  200  200   200   200   401  200  200
+refunds                  POST   401  403  403  403  201  403  201  201   201   201   401  403  201
+refund                   GET    401  403  403  200  200  200  200  200   200   404   401  200  200
+refund_cancel            POST   401  403  403  403  200  403  200  200   200   404   401  403  200
+refund_approve           POST   401  403  403  403  200  403  200  200   200   404   401  403  403
+balance                  GET    401  403  403  200  403  403  200  200   200   200   401  200  200
+entries                  GET    401  403  403  200  403  403  200  200   200   200   401  200  200
 """
 PERSONAS = "anon new cust view supp dev fin admin owner rival gone read full".split()  # noqa: SIM905
 ROLES = {"view": "viewer", "supp": "support", "dev": "developer", "fin": "finance", "admin": "admin", "owner": "owner"}

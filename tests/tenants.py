@@ -14,8 +14,11 @@ from accounts.policy import SCOPES
 from accounts.services import add_member, create_key, create_merchant, invite_member, revoke_key
 from accounts.services.logins import start_login
 from core.idempotency import read_key
+from ledger.models import Entry
 from payments.models import HOLDS_ORDER, Payment, Status, Transaction, TransactionStatus
 from payments.services.status import order_key
+from refunds.models import Refund
+from refunds.services import create_refund
 
 PAYERS = ("one@payers.example", "two@payers.example")  # they pay at both merchants
 ROLES = ("viewer", "support", "developer", "finance", "admin", "owner")
@@ -48,19 +51,24 @@ class Tenant:
     idle: Customer = field(init=False)  # has no payments
     payments: dict[str, Payment] = field(default_factory=dict)  # by status
     transactions: list[Transaction] = field(default_factory=list)
+    refund: Refund = field(init=False)  # waits for approval
 
     def marks(self) -> set[str]:
         """What nobody else may see: ids, references, amounts, addresses and, once for all texts, the word."""
         people = [*self.users.values(), *self.members.values(), self.invited, *self.keys.values()]
         customers = list(Customer.objects.filter(merchant=self.merchant))
-        rows = [self.merchant, *people, *customers, *self.payments.values(), *self.transactions]
-        amounts = {str(payment.money) for payment in self.payments.values()}
+        rows = [self.merchant, *people, *customers, *self.payments.values(), *self.transactions, self.refund]
+        rows += Entry.objects.filter(merchant=self.merchant)
+        amounts = {str(row.money) for row in (*self.payments.values(), self.refund)}
         return {self.word, *(row.pk for row in rows), *amounts, *(it.reference for it in self.payments.values())}
 
 
 def new_tenant(word: str, number: int) -> Tenant:
     """`number` sets its amounts apart."""
-    tenant = Tenant(word, create_merchant(name=f"{word} Ltd", status=Merchant.Status.ACTIVE, brand_name=word))
+    merchant = create_merchant(
+        name=f"{word} Ltd", status=Merchant.Status.ACTIVE, brand_name=word, refund_approval_limit=0
+    )
+    tenant = Tenant(word, merchant)
     _add_people(tenant)
     _add_keys(tenant)
     tenant.idle = Customer.objects.create(
@@ -68,6 +76,13 @@ def new_tenant(word: str, number: int) -> Tenant:
     )
     for place, status in enumerate(Status):
         _add_payment(tenant, status, place, amount=number * 10_000_000 + place * 1111 + 7)
+    tenant.refund, _replayed = create_refund(
+        tenant.payments[Status.COMPLETED],
+        key=same_key("refund"),
+        by=None,
+        amount=f"{number}017.31",
+        note=f"{word} note",
+    )
     return tenant
 
 
@@ -154,7 +169,7 @@ def _add_transaction(tenant: Tenant, payment: Payment, status: str) -> None:
             payment=payment,
             merchant=tenant.merchant,
             open_for=payment.pk if status in IN_FLIGHT else None,
-            kind="sale",
+            kind="authorization" if payment.status == Status.AUTHORIZED else "sale",
             status=status,
             amount=payment.amount,
             currency=payment.currency,

@@ -15,7 +15,11 @@ from django.utils import timezone
 from core import queue
 from notifications.models import Event
 from payments.models import Payment, ProviderNotice, Transaction
-from sandbox.models import Charge
+from payments.services import collect_sandbox_notices
+from refunds import tasks as refunds
+from refunds.models import Refund
+from sandbox.models import Charge, Operation
+from tests.books import disagreements
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -87,6 +91,33 @@ class TestKilledWorker:
             assert payment.amount_captured == charge.amount_captured == (payment.amount if status == "completed" else 0)
             assert [event.type for event in events] == told, point
             assert [event.sequence for event in events] == [1, 2, 3], point
+            if not killed:
+                assert point > 20, "the worker did too little to be killed at"
+                return
+        pytest.fail("the worker never came to an end")
+
+
+def give_back() -> int:
+    """What the worker does for refunds."""
+    return refunds.run_refunds() + collect_sandbox_notices() + refunds.handle_notices()
+
+
+class TestKilledRefund:
+    def test_ends_every_refund_with_one_operation_each(self, api, owner, pay_by_card):
+        payment = pay_by_card("4242424242424242", order_id="order-1")
+        queue.run_due()
+        for point in range(1, MOST_STATEMENTS):
+            path = f"/api/v1/payments/{payment.pk}/refund"
+            body = api.post(path, {"amount": "0.01"}, headers=owner, content_type="application/json").json()
+            killed = work_until_killed_before(point, give_back)
+            restart_worker_after_the_leases()
+
+            refund = Refund.objects.get(pk=body["refund"]["id"])
+            told = Event.objects.filter(object_id=refund.pk).order_by("sequence").values_list("type", flat=True)
+            assert refund.status == "succeeded", point
+            assert list(told) == ["refund.created", "refund.processing", "refund.succeeded"], point
+            assert Operation.objects.count() == point
+            assert disagreements() == [], point
             if not killed:
                 assert point > 20, "the worker did too little to be killed at"
                 return

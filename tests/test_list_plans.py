@@ -72,7 +72,8 @@ def busy(django_db_setup: None, django_db_blocker: Any) -> Iterator[Merchant]:
         _multiply(Transaction, "id", "payment_id")
         yield merchants[0]
         tables = [model._meta.db_table for model in (Transaction, Payment)]
-        connection.ops.execute_sql_flush(connection.ops.sql_flush(no_style(), tables, allow_cascade=True))
+        truncate = connection.ops.sql_flush(no_style(), tables, reset_sequences=True, allow_cascade=True)
+        connection.ops.execute_sql_flush(truncate)
         Customer.objects.all().delete()
         Merchant.objects.all().delete()
 

@@ -117,7 +117,7 @@ def test_answers_everybody_as_the_table_says(walk, name, method):
 def assert_says_who_may(error: dict, persona: str, expected: Statuses) -> None:
     """A key is told which scope it lacks or that this is for people; a person, which roles would do."""
     if persona in ("read", "full"):
-        assert re.search(r"\b[a-z_]+:(read|write)\b|for people", error["message"])
+        assert re.search(r"\b[a-z_]+:(read|write)\b|for people|person", error["message"])
     elif error["code"] == "email_unverified":
         assert persona == "new"
     else:

@@ -14,7 +14,10 @@ from django.utils import timezone
 from accounts.models import ApiKey, Customer, Merchant, User
 from accounts.policy import SCOPES
 from accounts.services import add_member, create_key, create_merchant
+from core.ids import new_id
+from ledger.services import book_refund_reserved
 from payments.models import Payment, Transaction
+from refunds.models import Refund
 from tests.tenants import Headers, bearer, logged_in
 
 pytestmark = pytest.mark.django_db
@@ -47,6 +50,17 @@ class Shop:
         common |= {"kind": "sale", "status": "failed", "method": "paypal", "provider": "sandbox"}
         Transaction.objects.bulk_create(Transaction(**common) for _n in range(count))
 
+    def refunds(self, count: int) -> None:
+        charge = Transaction.objects.get()
+        common: dict[str, Any] = {"merchant": self.merchant, "payment_id": charge.payment_id, "charge": charge}
+        Refund.objects.bulk_create(Refund(**common, amount=1, currency="USD") for _n in range(count))
+
+    def entries(self, count: int) -> None:
+        """Each is booked with another."""
+        where = {"merchant_id": self.merchant.pk, "currency": "USD"}
+        for _n in range(count):
+            book_refund_reserved(new_id("re"), 1, **where)
+
     def customers(self, count: int) -> None:
         addresses = [f"{n}@payers.example" for n in range(count)]
         Customer.objects.bulk_create(Customer(merchant=self.merchant, email=it, name="Payer") for it in addresses)
@@ -71,6 +85,8 @@ LISTS: list[tuple[str, str, More, str]] = [
     ("listPaymentsOfOrder", "payments/order/order-1", Shop.payments, "member key"),
     ("listTransactionsOfPayment", "payments/{payment}/transactions", Shop.transactions, "member key customer"),
     ("listTransactions", "transactions", Shop.transactions, "member key customer"),
+    ("listRefunds", "refunds", Shop.refunds, "member key"),
+    ("listEntries", "balance/entries", Shop.entries, "member key"),
     ("listCustomers", "customers", Shop.customers, "member key"),
     ("listMembers", "members", Shop.members, "member"),
     ("listApiKeys", "api-keys", Shop.keys, "member"),
@@ -87,6 +103,8 @@ def shop() -> Shop:
     shop = Shop(merchant, owner, Customer.objects.create(merchant=merchant, email=PAYER, name="Payer"))
     shop.payments(1)
     shop.transactions(1)
+    shop.refunds(1)
+    shop.entries(1)
     return shop
 
 
@@ -103,15 +121,15 @@ def headers(shop) -> dict[str, Headers]:
 def test_takes_as_many_queries_for_fifty_rows_as_for_one(shop, headers, path, more, who):
     url = f"/api/v1/{path.format(payment=Payment.objects.get().pk)}?page_size=100"
 
-    def queries(rows: int) -> int:
+    def queries(rows: set[int]) -> int:
         with CaptureQueriesContext(connection) as captured:
             page = Client().get(url, headers=headers[who]).json()
-        assert [len(value) for value in page.values() if isinstance(value, list)] == [rows]
+        assert {len(value) for value in page.values() if isinstance(value, list)} <= rows
         return len(captured)
 
-    one = queries(1)
+    one = queries({1, 2})
     more(shop, MANY - 1)
-    assert queries(MANY) == one <= MAX_QUERIES
+    assert queries({MANY, 2 * MANY}) == one <= MAX_QUERIES
 
 
 def test_no_list_is_forgotten(client):

@@ -14,6 +14,8 @@ from accounts.models import Customer, Membership, User
 from accounts.services import add_member
 from core.ids import is_id, new_id
 from payments.models import Payment, Status, Transaction, TransactionStatus
+from refunds.models import Reason
+from refunds.models import Status as RefundStatus
 from tests.routes import Route, api_routes
 from tests.tenants import PAYERS, Headers, Tenant, logged_in, undone
 from tests.valid_requests import World, arguments, body, send
@@ -23,7 +25,7 @@ pytestmark = pytest.mark.django_db
 OWN = ("owner", "full")  # who may see most of a merchant: a person and a key
 VOLATILE = {"Date", "Request-Id", "RateLimit-Remaining", "RateLimit-Reset"}
 WORD, NOBODY = "quokka", "nobody"  # the word of the rival, and one of the same length that is nobody's
-LISTS = ("/api/v1/payments", "/api/v1/transactions")  # which take ?merchant_id=
+LISTS = ("/api/v1/payments", "/api/v1/transactions", "/api/v1/refunds")  # which take ?merchant_id=
 
 Query = dict[str, str]
 
@@ -64,13 +66,16 @@ def queries(parameter: str, tenant: Tenant) -> list[Query]:
         "cursor": [f"{direction}.{row.pk}" for direction in ("after", "before") for row in some(tenant)],
         "amount_min": [str(payment.money) for payment in payments],
         "amount_max": [str(payment.money) for payment in payments],
-        "status": sorted({*Status.values, *TransactionStatus.values}),
+        "status": sorted({*Status.values, *TransactionStatus.values, *RefundStatus.values}),
+        "reason": Reason.values,
         "created_after": ["2020-01-01", payments[0].created_at.strftime("%Y-%m-%dT%H:%M:%SZ")],
         "created_before": ["2100-01-01", payments[0].created_at.strftime("%Y-%m-%dT%H:%M:%SZ")],
         "currency": ["USD", "JPY"],
         "method": ["paypal"],
         "provider": ["sandbox"],
-        "kind": ["sale"],
+        "kind": ["sale", "refund_reserved"],
+        "account": ["merchant_available"],
+        "balance": ["available"],
         "ordering": ["created", "-created"],
         "page_size": ["1", "100"],
     }
@@ -82,7 +87,7 @@ def some(tenant: Tenant) -> list[Any]:
     """A row of each kind, from the middle."""
     kinds = [tenant.payments, tenant.members, tenant.keys, tenant.users]
     rows = [list(kind.values())[len(kind) // 2] for kind in kinds]
-    return [*rows, tenant.transactions[4], tenant.idle, tenant.invited, tenant.merchant]
+    return [*rows, tenant.transactions[4], tenant.refund, tenant.idle, tenant.invited, tenant.merchant]
 
 
 def unlike(value: str) -> str:
@@ -181,6 +186,7 @@ class TestReading:
         for path, plural, rows in (
             ("/api/v1/payments", "payments", world.own.payments.values()),
             ("/api/v1/transactions", "transactions", world.own.transactions),
+            ("/api/v1/refunds", "refunds", [world.own.refund]),
         ):
             seen, url = [], f"{path}?{urlencode({'ordering': ordering, 'page_size': 3})}"
             while url:
@@ -220,6 +226,15 @@ class TestAnothersIds:
                 for method in ("GET", "POST", "PATCH", "DELETE"):
                     if (route.name, method) != ("payment", "GET"):  # anybody with the id may read it
                         yield route, method
+
+    def test_are_unknown_in_a_body_too(self, world, client, own):
+        theirs = world.rival.payments["completed"].pk
+        answers = [
+            look(send(client, "POST", "/api/v1/refunds", {"payment_id": pk}, own), pk)
+            for pk in (theirs, unlike(theirs))
+        ]
+        assert answers[0] == answers[1]
+        assert answers[0][0] == 404
 
     def test_are_unknown_to_a_customer_too(self, world, client):
         theirs = [it for it in world.rival.payments.values() if it.customer_email != PAYERS[0]]
@@ -418,6 +433,6 @@ class TestACustomer:
 
     def test_who_has_not_confirmed_the_address_sees_nothing(self, world, client):
         User.objects.filter(email=PAYERS[0]).update(email_verified_at=None)
-        for path in LISTS:
+        for path in ("/api/v1/payments", "/api/v1/transactions"):
             response = client.get(path, headers=world.headers["cust"])
             assert (response.status_code, response.json()["error"]["code"]) == (403, "email_unverified")

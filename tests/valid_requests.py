@@ -94,6 +94,9 @@ def _argument(route: Route, name: str) -> Callable[[World, Tenant], str]:
 ARGUMENTS: dict[str, Callable[[World, Tenant], str]] = {
     "payment_id": lambda world, tenant: tenant.payments[Status.PENDING].pk,
     "checkout_receipt.payment_id": lambda world, tenant: tenant.payments[Status.COMPLETED].pk,
+    "capture.payment_id": lambda world, tenant: tenant.payments[Status.AUTHORIZED].pk,
+    "refund_payment.payment_id": lambda world, tenant: tenant.payments[Status.COMPLETED].pk,
+    "refund_id": lambda world, tenant: tenant.refund.pk,
     "order_id": lambda world, tenant: "order-0",
     "transaction_id": lambda world, tenant: tenant.transactions[0].pk,
     "member_id": lambda world, tenant: tenant.members["support"].pk,
@@ -154,7 +157,13 @@ BODIES: dict[str, Callable[[World, User], Body]] = {
     "customer PATCH": lambda world, user: {"name": "Another name"},
     "payments POST": lambda world, user: {"customer_name": "Payer", "customer_email": PAYERS[0], "amount": 50},
     "payment PATCH": lambda world, user: {"description": "Other things"},
+    "refunds POST": lambda world, user: {"payment_id": of(world, user).payments[Status.COMPLETED].pk},
 }
+
+
+def of(world: World, user: User) -> Tenant:
+    """The merchant that the user belongs to; a customer and a program: the own one."""
+    return world.rival if user in world.rival.users.values() else world.own
 
 
 def send(

@@ -16,6 +16,9 @@ from config.demo_stories import tell_history
 from core.ids import is_id
 from core.queue import late_rows, run_due
 from core.renderers import to_json
+from ledger.balances import balances
+from ledger.models import Settlement
+from ledger.verification import verify
 from notifications.models import EVENT_TYPES, Event
 from payments.models import HOLDS_ORDER, UNPAID, Payment, Status, Transaction, TransactionStatus
 from payments.providers import PROVIDERS
@@ -76,8 +79,12 @@ class TestHistory:
         assert run_due() == 0
         assert list(Payment.objects.order_by("id").values()) == before
 
+    def test_has_books_that_agree(self):
+        assert verify() == []
+        assert set(balances(Merchant.objects.get())) == set(Payment.objects.values_list("currency", flat=True))
+
     def test_is_at_rest_for_the_whole_day_of_seeding(self):
-        for model in (Payment, Transaction, Charge):
+        for model in (Payment, Transaction, Charge, Settlement):
             assert not model.objects.filter(due_at__lt=midnight() + timedelta(days=1)).exists()
 
 

@@ -20,7 +20,7 @@ from django.utils import timezone
 from core.encryption import DecryptionError
 from core.http import Answer, CallFailed, Client
 from core.queue import claim_batch
-from notifications.models import FAILING_AFTER, Event, WebhookDelivery, WebhookEndpoint
+from notifications.models import Event, WebhookDelivery, WebhookEndpoint
 from notifications.services.deliveries import Message, compose
 from notifications.services.endpoints import drop
 from notifications.services.outcomes import Outcome, record
@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 CLAIM_SECONDS = 20.0  # for which a turn takes new rows; the next one does while it waits for its last answers
 TICK_SECONDS = 0.2  # how often new rows are looked for while everything waits
 LINGER_SECONDS = 0.01  # after an answer, for others to be recorded with it
+HEAD = 512  # due rows that are looked at, the oldest
 RESOLVER_THREADS = 64  # a resolver that is slow for one name does not hold up the others
 
 UNREADABLE_SECRET, OUR_FAULT = "unreadable_secret", "internal_error"
@@ -44,11 +45,9 @@ class Lane:
 
 
 LANES = {False: Lane(places=128, each=8), True: Lane(places=64, each=1)}  # by whether the endpoint is failing
+MOST_EACH = max(lane.each for lane in LANES.values())
 
 _claiming = threading.Lock()  # in one process one turn claims at a time
-
-
-CLIENT = Client()
 
 
 def send_due() -> int:
@@ -58,13 +57,14 @@ def send_due() -> int:
         return 0
     with asyncio.Runner() as runner:
         runner.get_loop().set_default_executor(ThreadPoolExecutor(RESOLVER_THREADS, "resolver"))
-        turn = Turn(runner, CLIENT)
+        turn = Turn(runner, Client())
         if _claiming.acquire(blocking=False):
             try:
                 turn.send_while_due()
             finally:
                 _claiming.release()
         turn.finish()
+        turn.client.close()
     return turn.attempts
 
 
@@ -155,20 +155,31 @@ def _load_endpoints(ids: Iterable[str]) -> dict[str, WebhookEndpoint]:
 
 # --- Who has a place --------------------------------------------------------------------------
 def choose(in_flight: Collection[WebhookEndpoint]) -> list[str]:
-    """Ids of due deliveries, as many as there are places for. The endpoints are asked one by one, so that one with
-    ten thousand due rows takes no more than its share."""
-    due = WebhookDelivery.objects.filter(due_at__lte=timezone.now())
-    waiting = WebhookEndpoint.objects.filter(Exists(due.filter(endpoint=OuterRef("pk"))))
-    found = list(waiting.order_by("?").values_list("pk", "failures"))
+    """Ids of due deliveries, as many as there are places for: the oldest of each endpoint, and to each its share."""
+    waiting = _waiting()
     busy = Counter(endpoint.pk for endpoint in in_flight)
     chosen: list[str] = []
     for is_failing, lane in LANES.items():
-        endpoints = [pk for pk, failures in found if (failures >= FAILING_AFTER) is is_failing]
+        endpoints = [endpoint for endpoint in waiting if endpoint.is_failing is is_failing]
         room = lane.places - sum(endpoint.is_failing is is_failing for endpoint in in_flight)
         for asked, endpoint in enumerate(endpoints):
             share = max(room // (len(endpoints) - asked), 1)
-            limit = max(min(share, room, lane.each - busy[endpoint]), 0)
-            oldest = due.filter(endpoint=endpoint).order_by("due_at").values_list("pk", flat=True)[:limit]
-            room -= len(oldest)
-            chosen += oldest
+            ids = waiting[endpoint][: max(min(share, room, lane.each - busy[endpoint.pk]), 0)]
+            room -= len(ids)
+            chosen += ids
     return chosen
+
+
+def _waiting() -> dict[WebhookEndpoint, list[str]]:
+    """The endpoints with due deliveries, in any order, each with the ids of its oldest. When there are more than HEAD,
+    those that have none among the oldest are asked one by one: ten thousand rows of one endpoint hide no other's."""
+    due = WebhookDelivery.objects.filter(due_at__lte=timezone.now()).order_by("due_at")
+    head: dict[str, list[str]] = {}
+    for endpoint_id, pk in due.values_list("endpoint", "pk")[:HEAD]:
+        head.setdefault(endpoint_id, []).append(pk)
+    if sum(map(len, head.values())) == HEAD:
+        hidden = WebhookEndpoint.objects.filter(Exists(due.filter(endpoint=OuterRef("pk")))).exclude(pk__in=head)
+        for pk in hidden.values_list("pk", flat=True):
+            head[pk] = list(due.filter(endpoint=pk).values_list("pk", flat=True)[:MOST_EACH])
+    endpoints = WebhookEndpoint.objects.filter(pk__in=head).only("failures").order_by("?")
+    return {endpoint: head[endpoint.pk] for endpoint in endpoints}

@@ -1,5 +1,5 @@
 import json
-from dataclasses import replace
+from functools import partial
 
 import pytest
 from django.db import transaction
@@ -50,8 +50,7 @@ def send(monkeypatch):
     """Sends what is due, with less patience than the worker has."""
 
     def once(**options):
-        client = replace(Client(total_seconds=0.3), **options)
-        monkeypatch.setattr(dispatch, "CLIENT", client)
+        monkeypatch.setattr(dispatch, "Client", partial(Client, **{"total_seconds": 0.3, **options}))
         return dispatch.send_due()
 
     return once

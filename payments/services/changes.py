@@ -21,6 +21,7 @@ from payments.models import (
     TransactionStatus,
 )
 from payments.providers.sandbox import instruct
+from payments.services.authorizations import open_void, run_operation
 from payments.services.payments import cancel_locked, card_fields, refuse_paid_order
 from payments.services.transactions import open_transaction, run_transaction
 
@@ -44,28 +45,33 @@ def change_payment(
     payment: Payment,
     *,
     status: str | None = None,
-    cancellation_reason: str = CancellationReason.REQUESTED_BY_CUSTOMER,
+    cancellation_reason: str | None = None,
     **texts: Any,
 ) -> Payment:
     """Changes description, metadata (merged; None removes a key) and status, all of it or nothing.
 
-    Raises IllegalTransition for a status that is not the merchant's to give, PaymentInFlight, OrderAlreadyPaid.
+    An authorized payment is cancelled once the provider has released its money. Raises IllegalTransition for a status
+    that is not the merchant's to give, PaymentInFlight, OrderAlreadyPaid.
     """
     transaction_id = with_retries(lambda: _change(payment.pk, status, cancellation_reason, texts))
-    if transaction_id is not None and status is not None:
+    if transaction_id is not None and status == Status.CANCELLED:
+        run_operation(Transaction.objects.get(pk=transaction_id))
+    elif transaction_id is not None and status is not None:
         _carry_out(transaction_id, status)
     return Payment.objects.get(pk=payment.pk)
 
 
 @transaction.atomic
-def _change(payment_id: str, status: str | None, reason: str, texts: dict[str, Any]) -> str | None:
-    """The id of the transaction that the emulator is to be instructed about, if there is one."""
+def _change(payment_id: str, status: str | None, reason: str | None, texts: dict[str, Any]) -> str | None:
+    """The id of the void to carry out, or of the transaction that the emulator is to be instructed about."""
     payment = Payment.objects.locked(pk=payment_id)
     _change_texts(payment, **texts)
     if status is None:
         return None
+    if status == Status.CANCELLED and payment.status == Status.AUTHORIZED:
+        return open_void(payment, reason or CancellationReason.VOID).pk
     if status == Status.CANCELLED:
-        cancel_locked(payment, reason)
+        cancel_locked(payment, reason or CancellationReason.REQUESTED_BY_CUSTOMER)
         return None
     _refuse_illegal(payment, status)
     return _transaction_to_instruct(payment, status).pk

@@ -12,7 +12,7 @@ from accounts.services import customer_of, refuse_inactive
 from core.errors import ApiError
 from core.idempotency import create_once, fingerprint
 from core.money import Money
-from core.state import can_move, move_to
+from core.state import IllegalTransition, can_move, move_to
 from core.transactions import with_retries
 from payments.cards import CardSource
 from payments.models import (
@@ -227,6 +227,8 @@ def _cancel(payment_id: str, reason: str) -> Payment:
 
 def cancel_locked(payment: Payment, reason: str) -> Payment:
     """cancel_payment for a payment whose row the caller has locked."""
+    if payment.status == Status.AUTHORIZED:
+        raise IllegalTransition("The money of this payment is reserved: only its merchant can have it released.")
     if Transaction.objects.filter(open_for=payment.pk, status=TransactionStatus.PROCESSING).exists():
         raise PaymentInFlight
     if can_move(payment, Status.CANCELLED):

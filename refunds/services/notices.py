@@ -33,7 +33,7 @@ def _wake(transaction_id: str) -> str:
 def _take_in(notice: ProviderNotice) -> str:
     """Asks the provider, for the notice itself is not believed. Answers with why the refund does not count; empty
     when it does, or did before."""
-    result = PROVIDERS[notice.provider].lookup_refund(str(notice.payload.get("key", "")))
+    result = PROVIDERS[notice.provider].lookup_operation(str(notice.payload.get("key", "")))
     return _apply(notice.provider, result) if result else "The provider does not know this refund."
 
 

@@ -7,14 +7,14 @@ from django.utils import timezone
 
 from core.state import can_move, move_to
 from payments.models import Payment, Transaction, TransactionStatus
-from payments.providers import PROVIDERS, OperationResult, ProviderUnavailable, RefundRequest
+from payments.providers import OperationResult, ProviderUnavailable
+from payments.services.operations import ask, operation_fault
 from payments.services.outcomes import park, wait_for_news
 from payments.services.status import close_transaction
+from payments.services.transactions import stay_unknown
 from refunds.models import Refund, Status
 from refunds.services.requests import lock_refund
 from refunds.services.status import move_refund
-
-ASKED_FOR = {TransactionStatus.PENDING, TransactionStatus.PROCESSING}
 
 
 def run_refund(txn: Transaction) -> None:
@@ -23,23 +23,11 @@ def run_refund(txn: Transaction) -> None:
     if txn.status == TransactionStatus.PENDING and not _begin(refund.pk):
         return
     try:
-        result = _ask(txn, refund.charge.provider_reference)
+        result = ask(txn, refund.charge)
     except ProviderUnavailable as error:
-        _stay_unknown(refund.pk, str(error))
-        return
-    if result is None:
-        _stay_unknown(refund.pk, "The provider does not know this refund.")
+        stay_unknown(txn.pk, str(error))
     else:
         apply_refund(refund.pk, result)
-
-
-def _ask(txn: Transaction, charge_reference: str) -> OperationResult | None:
-    """What the provider says. It may have been asked for a refund in flight before: the same key is the first one."""
-    provider = PROVIDERS[txn.provider]
-    result = None if txn.status == TransactionStatus.PENDING else provider.lookup_refund(txn.pk)
-    if result is None and txn.status in ASKED_FOR:
-        return provider.refund(RefundRequest(key=txn.pk, charge_reference=charge_reference, money=txn.money))
-    return result
 
 
 @transaction.atomic
@@ -102,20 +90,6 @@ def _news_at(txn: Transaction) -> datetime | None:
 
 def _mismatch(refund: Refund, txn: Transaction, result: OperationResult) -> str:
     """Why this answer cannot be about our refund; empty when it is."""
-    if result.key != txn.pk or result.charge_reference != refund.charge.provider_reference:
-        return "The provider answered about another refund or charge."
-    if txn.provider_reference and result.reference != txn.provider_reference:
-        return "The provider answered with another reference."
-    if result.money != txn.money:
-        return f"The provider's amount is {result.money} {result.money.currency}."
     if (refund.status, result.status) == (Status.FAILED, Status.SUCCEEDED):
         return "The provider says that it succeeded, after it had failed."
-    return ""
-
-
-@transaction.atomic
-def _stay_unknown(refund_id: str, error: str) -> None:
-    """Silence is no answer: the status stays, and the provider is asked again."""
-    _payment, refund = lock_refund(refund_id)
-    if refund.transaction is not None:
-        wait_for_news(refund.transaction, error)
+    return operation_fault(txn, refund.charge, result)

@@ -5,7 +5,6 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import Sum
-from django.utils import timezone
 
 from accounts.models import User
 from core.errors import ApiError
@@ -14,6 +13,7 @@ from core.money import Money
 from core.transactions import with_retries
 from payments.models import Payment, Transaction, TransactionKind, TransactionStatus
 from payments.models import Status as PaymentStatus
+from payments.services.operations import open_operation
 from payments.services.status import close_transaction
 from refunds.models import RESERVED, Refund, Status
 from refunds.services.status import move_refund, reserve
@@ -136,16 +136,7 @@ def _needs_approval(payment: Payment, money: Money) -> bool:
 
 def open_refund(refund: Refund) -> Transaction:
     """The intent to give back, due at once."""
-    return Transaction.objects.create(
-        payment_id=refund.payment_id,
-        merchant_id=refund.merchant_id,
-        kind=TransactionKind.REFUND,
-        amount=refund.amount,
-        currency=refund.currency,
-        method=refund.charge.method,
-        provider=refund.charge.provider,
-        due_at=timezone.now(),
-    )
+    return open_operation(refund.charge, TransactionKind.REFUND, refund.amount)
 
 
 def approve_refund(refund: Refund, *, by: User) -> Refund:

@@ -1,0 +1,163 @@
+"""Refunds that were made in the provider's own dashboard."""
+
+import pytest
+
+from core.ids import new_id
+from notifications.models import Event
+from payments.models import Payment, ProviderNotice, Transaction
+from payments.services import collect_sandbox_notices
+from refunds.models import Refund
+from refunds.services import handle_notice
+from sandbox import services as sandbox
+from sandbox.models import Charge, Notice, Operation
+from tests.books import disagreements
+
+JSON = "application/json"
+CARD = {"card_expiry_month": 12, "card_expiry_year": 2030}
+AT_ONCE, SLOW, FAILS_LATER = "4242424242424242", "4000000000007726", "4000000000005126"
+
+
+@pytest.fixture
+def paid(pay, work):
+    """`paid(number)` is a payment of 50.00 that went through."""
+
+    def make(number=AT_ONCE, **fields):
+        payment_id = pay(card_number=number, **CARD, **fields).json()["payment"]["id"]
+        work()
+        return Payment.objects.get(pk=payment_id)
+
+    return make
+
+
+def give_back(payment, amount, key="by hand"):
+    """Somebody logs in at the provider and gives back this many minor units."""
+    charge = Charge.objects.get(key=payment.transactions.get(kind="sale").pk)
+    return sandbox.create_refund(key=key, charge_id=charge.pk, amount=amount)
+
+
+def parked() -> str:
+    """Why the one notice of a refund waits for a person."""
+    notice = ProviderNotice.objects.get(kind="refund")
+    assert notice.due_at is None
+    return notice.last_error
+
+
+class TestDashboardRefund:
+    @pytest.mark.parametrize("key", ["by hand", "k" * 255, new_id("txn")])
+    def test_is_taken_in_whatever_its_key(self, paid, work, key):
+        payment = paid()
+        operation = give_back(payment, 2000, key)
+        work()
+        payment.refresh_from_db()
+        refund = Refund.objects.select_related("transaction").get()
+        assert (payment.status, payment.amount_refunded, payment.amount_refund_pending) == ("completed", 2000, 0)
+        assert (refund.status, refund.amount, refund.reason, refund.requested_by) == ("succeeded", 2000, "other", None)
+        txn = refund.transaction
+        assert (txn.kind, txn.status, txn.provider_reference, txn.due_at) == (
+            "refund",
+            "succeeded",
+            operation["id"],
+            None,
+        )
+        assert disagreements() == []
+
+    def test_moves_the_payment_and_is_told_like_any_other(self, api, owner, paid, work):
+        payment = paid()
+        give_back(payment, 5000)
+        work()
+        assert api.get(f"/api/v1/payments/{payment.pk}", headers=owner).json()["payment"]["status"] == "refunded"
+        [refund] = api.get("/api/v1/refunds", headers=owner).json()["refunds"]
+        told = Event.objects.filter(object_id=refund["id"]).order_by("sequence").values_list("type", flat=True)
+        assert list(told) == ["refund.created", "refund.processing", "refund.succeeded"]
+
+    def test_counts_once_however_often_it_is_told(self, paid, work):
+        payment = paid()
+        give_back(payment, 2000)
+        work()
+        told = Notice.objects.get(kind="refund")
+        for _again in range(3):
+            Notice.objects.create(kind=told.kind, type=told.type, key=told.key, payload=told.payload)
+        collect_sandbox_notices()
+        for notice in ProviderNotice.objects.filter(kind="refund"):
+            handle_notice(notice)
+        payment.refresh_from_db()
+        assert (Refund.objects.count(), payment.amount_refunded) == (1, 2000)
+
+    def test_leaves_less_for_ours(self, api, owner, paid, work):
+        payment = paid()
+        give_back(payment, 2000)
+        work()
+        path = f"/api/v1/payments/{payment.pk}/refund"
+        assert api.post(path, {"amount": 30.01}, headers=owner, content_type=JSON).status_code == 422
+        assert api.post(path, {"amount": 30}, headers=owner, content_type=JSON).status_code == 201
+
+    def test_counts_when_it_has_succeeded(self, paid, work, settings):
+        payment = paid(SLOW)
+        settings.SANDBOX_SETTLE_SECONDS = 60
+        give_back(payment, 2000)
+        work()
+        assert not Refund.objects.exists()
+        settings.SANDBOX_SETTLE_SECONDS = 0
+        Operation.objects.update(due_at=payment.created_at)
+        work()
+        assert Refund.objects.get().status == "succeeded"
+
+    def test_that_fails_after_the_fact_gives_the_money_back(self, paid, work):
+        payment = paid(FAILS_LATER)
+        give_back(payment, 5000)
+        work()
+        Operation.objects.update(due_at=payment.created_at)
+        work()
+        payment.refresh_from_db()
+        assert (payment.status, payment.amount_refunded, Refund.objects.get().status) == ("completed", 0, "failed")
+        assert disagreements() == []
+
+    def test_is_asked_for_again_while_the_provider_is_silent(self, paid, work, settings):
+        payment = paid()
+        give_back(payment, 2000)
+        collect_sandbox_notices()
+        settings.SANDBOX_FAULT = "silent"
+        work()
+        assert not Refund.objects.exists()
+        settings.SANDBOX_FAULT = ""
+        ProviderNotice.objects.filter(due_at__isnull=False).update(due_at=payment.created_at)
+        work()
+        assert Refund.objects.get().status == "succeeded"
+        assert parked() == ""
+
+
+class TestMismatch:
+    """What is not about our money is never applied: a person looks."""
+
+    @pytest.fixture
+    def payment(self, paid) -> Payment:
+        payment = paid()
+        give_back(payment, 2000)
+        return payment
+
+    @pytest.fixture(autouse=True)
+    def _nothing_has_happened(self, payment, work):
+        yield
+        payment.refresh_from_db()
+        assert (payment.amount_refunded, payment.amount_refund_pending) == (0, 0)
+        assert not Transaction.objects.filter(kind="refund").exists()
+
+    def test_of_the_charge(self, payment, work):
+        payment.transactions.update(provider_reference="ch_another")
+        work()
+        assert parked() == "The refund is of a charge that is not ours."
+
+    def test_of_the_currency(self, payment, work):
+        Operation.objects.update(currency="EUR")
+        work()
+        assert parked() == "The refund is of 20.00 EUR, the charge is in USD."
+
+    def test_of_the_amount(self, payment, work):
+        Operation.objects.update(amount=5001)
+        work()
+        assert parked() == f"The refund is of 50.01 USD, more than is left of {payment.pk}."
+
+    def test_of_what_the_notice_says_with_what_the_provider_knows(self, payment, work):
+        Operation.objects.all().delete()
+        work()
+        assert parked() == "The provider does not know this refund."
