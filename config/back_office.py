@@ -36,6 +36,14 @@ SECTIONS: list[tuple[Any, list[tuple[str, str, Any]]]] = [
         ],
     ),
     (
+        _("Books"),
+        [
+            ("ledger.journal", "menu_book", _("Journals")),
+            ("ledger.fee", "percent", _("Fees")),
+            ("ledger.halt", "report", _("Halts")),
+        ],
+    ),
+    (
         _("Merchants"),
         [
             ("accounts.merchant", "storefront", _("Merchants")),

@@ -15,7 +15,7 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import connections
 from django.http.request import split_domain_port, validate_host
 
-from core.http import read_allowed
+from core.targets import read_allowed
 
 INSTALLATION = "installation"  # a tag: `manage.py check --tag installation`
 MIN_SECRET_LENGTH = 50  # characters, as Django's security.W009

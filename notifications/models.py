@@ -10,11 +10,11 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Merchant
 from core.encryption import EncryptedTextField
-from core.http import MAX_URL_LENGTH
 from core.idempotency import IdempotentRow
 from core.ids import MAX_LENGTH, IdField, first_id
 from core.queue import QueueRow
 from core.state import Transitions
+from core.targets import MAX_URL_LENGTH
 
 PAYMENT_STATUSES = (
     "requires_action pending processing authorized completed failed cancelled refunded".split()  # noqa: SIM905

@@ -45,6 +45,9 @@ class Connection:
             self.write(text)
             await asyncio.sleep(DRIP_SECONDS)
 
+    def close(self) -> None:
+        self.writer.close()
+
     def reset(self) -> None:
         self.writer.transport.abort()
 
@@ -125,6 +128,7 @@ async def in_chunks(connection: Connection) -> None:
 async def too_short(connection: Connection) -> None:
     """Promises more than it sends."""
     connection.write("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nthanks")
+    connection.close()
 
 
 @behaviour
@@ -150,6 +154,21 @@ async def reset(connection: Connection) -> None:
 @behaviour
 async def close(connection: Connection) -> None:
     """Hangs up without a word."""
+    connection.close()
+
+
+@behaviour
+async def last(connection: Connection) -> None:
+    """Answers well and hangs up, without saying so before."""
+    connection.answer(200)
+    connection.close()
+
+
+@behaviour
+async def until_close(connection: Connection) -> None:
+    """A body without a length ends with the connection."""
+    connection.write("HTTP/1.1 200 OK\r\n\r\nthanks")
+    connection.close()
 
 
 @behaviour
@@ -170,6 +189,7 @@ class Sink:
     port: int = 0
     received: list[Received] = field(default_factory=list)
     behaviours: dict[str, Behaviour] = field(default_factory=lambda: dict(BEHAVIOURS))
+    connections: int = 0
     times: Counter[str] = field(default_factory=Counter)  # that a message came
 
     def url(self, path: str) -> str:
@@ -179,13 +199,16 @@ class Sink:
         return [request for request in self.received if request.path == f"/{path}"]
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection, with as many requests as the client likes."""
+        self.connections += 1
         try:
-            request = await read_request(reader)
-            message = request.headers.get("webhook-id", "")
-            self.received.append(request)
-            self.times[message] += 1
-            await self.behaviours[request.path](Connection(writer, request, self.times[message] - 1))
-            await writer.drain()
+            while not writer.is_closing():
+                request = await read_request(reader)
+                message = request.headers.get("webhook-id", "")
+                self.received.append(request)
+                self.times[message] += 1
+                await self.behaviours[request.path](Connection(writer, request, self.times[message] - 1))
+                await writer.drain()
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass
         finally:

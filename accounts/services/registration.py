@@ -19,6 +19,7 @@ from accounts.services.merchants import add_member, create_merchant
 from core.errors import ApiError
 from core.ids import is_id
 from core.mail import queue_email
+from core.transactions import with_retries
 
 VERIFY_SALT = "accounts.verify_email"
 VERIFY_SECONDS = 3 * 24 * 3600
@@ -55,19 +56,19 @@ def register(*, email: str, password: str, name: str, merchant: dict[str, Any] |
     check_password_strength(password, User(email=email, name=name))
     hashed = make_password(password)  # the slow part, done in either case
     try:
-        with transaction.atomic():
-            user = User.objects.create(email=email, name=name, password=hashed)
-            if merchant is not None:
-                _open_first_merchant(user, merchant)
-            send_verification(user)
+        with_retries(lambda: _open_account(merchant, email=email, name=name, password=hashed))
     except IntegrityError:
         known = User.objects.get(email=email)
         queue_email("account_exists", to=email, context={"name": known.get_full_name(), "url": settings.SITE_URL})
 
 
-def _open_first_merchant(user: User, fields: dict[str, Any]) -> None:
-    merchant = create_merchant(mode=Merchant.Mode.SANDBOX, status=Merchant.Status.ACTIVE, created_by=user, **fields)
-    add_member(merchant, user, Membership.Role.OWNER)
+@transaction.atomic
+def _open_account(first: dict[str, Any] | None, **fields: Any) -> None:
+    user = User.objects.create(**fields)
+    if first is not None:
+        merchant = create_merchant(mode=Merchant.Mode.SANDBOX, status=Merchant.Status.ACTIVE, created_by=user, **first)
+        add_member(merchant, user, Membership.Role.OWNER)
+    send_verification(user)
 
 
 def check_password_strength(password: str, user: User) -> None:

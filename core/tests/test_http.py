@@ -4,6 +4,7 @@ import asyncio
 import socket
 import ssl
 import sys
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 
@@ -25,10 +26,8 @@ from core.http import (
     TLS_FAILED,
     CallFailed,
     Client,
-    check_url,
-    is_public,
-    read_allowed,
 )
+from core.targets import check_url, is_public, read_allowed
 from tests.sinks import HOST, listening
 
 PUBLIC = ["1.1.1.1", "8.8.8.8", "93.184.215.14", "2606:4700:4700::1111", "2a00:1450:4001::200e", "::ffff:8.8.8.8"]
@@ -194,7 +193,17 @@ def called():
 
 
 def post(url, client=None, headers=None, body=b"{}"):
-    return asyncio.run((client or Client()).post(url, headers=headers or {}, body=body))
+    return post_all([url], client, headers, body)[0]
+
+
+def post_all(urls, client=None, headers=None, body=b"{}"):
+    """One after the other, with one client."""
+
+    async def run():
+        with closing(client or Client()) as one:
+            return [await one.post(url, headers=headers or {}, body=body) for url in urls]
+
+    return asyncio.run(run())
 
 
 def failure(url, client=None):
@@ -383,7 +392,10 @@ class TestAnswer:
         assert post(sink.url("busy")).retry_after == "600"
         assert post(sink.url("200")).retry_after == ""
 
-    @pytest.mark.parametrize("path", ["slow", "in_chunks", "too_short", "too_long", "flood", "packed", "drip_body"])
+    @pytest.mark.parametrize(
+        "path",
+        ["slow", "in_chunks", "until_close", "last", "too_short", "too_long", "flood", "packed", "drip_body"],
+    )
     def test_counts_once_its_status_is_there(self, sink, path):
         answer = post(sink.url(path), self.QUICK)
         assert answer.status == 200
@@ -435,6 +447,46 @@ class TestAnswer:
             await asyncio.sleep(30)
 
         assert failure(sink.url("200"), Client(connect=connect, connect_seconds=0.05)) == TIMEOUT
+
+
+@pytest.mark.usefixtures("loopback_allowed")
+class TestConnection:
+    def test_is_kept_for_the_next_call_to_the_same_host(self, sink):
+        post_all([sink.url("200"), sink.url("204"), sink.url("in_chunks"), sink.url("500")])
+        assert (len(sink.received), sink.connections) == (4, 1)
+
+    def test_is_another_for_another_host(self, sink, settings):
+        settings.OUTBOUND_ALLOWED = ["one", "two"]
+        resolve, asked = resolving([HOST], [HOST])
+        client = Client(resolve=resolve, connect=Wire(sink))
+        post_all(["http://one/200", "http://two/200", "http://one/200"], client)
+        assert (sink.connections, asked) == (2, ["one", "two"])
+
+    @pytest.mark.parametrize("path", ["too_long", "too_short", "until_close", "flood", "drip_body"])
+    def test_is_not_kept_after_an_answer_without_a_clean_end(self, sink, path):
+        answers = post_all([sink.url(path), sink.url("200")], Client(total_seconds=0.3))
+        assert [answer.status for answer in answers] == [200, 200]
+        assert sink.connections == 2
+
+    def test_that_was_closed_meanwhile_is_made_anew(self, sink):
+        answers = post_all([sink.url("last")] * 3)
+        assert [answer.status for answer in answers] == [200] * 3
+        assert (len(sink.received), sink.connections) == (3, 3)
+
+    def test_that_fails_on_its_first_call_is_not_tried_twice(self, sink):
+        with pytest.raises(CallFailed):
+            post(sink.url("close"))
+        assert len(sink.received) == 1
+
+    def test_is_kept_for_a_limited_number_of_hosts(self, sink, monkeypatch):
+        monkeypatch.setattr(http, "MAX_IDLE", 0)
+        post_all([sink.url("200")] * 3)
+        assert sink.connections == 3
+
+    def test_is_closed_in_the_end(self, sink):
+        client = Client()
+        post(sink.url("200"), client)
+        assert client.idle == {}
 
 
 @pytest.fixture(scope="module")

@@ -10,10 +10,10 @@ from django.utils import timezone
 
 from accounts.models import Membership, Merchant, User
 from core.errors import ApiError, NotFound
-from core.http import check_url
 from core.idempotency import create_once, fingerprint
 from core.mail import queue_email
 from core.state import move_to
+from core.targets import check_url
 from core.transactions import with_retries
 from notifications.models import (
     ENDPOINT_DISABLED,
