@@ -24,6 +24,9 @@ POLICY: dict[str, frozenset[Role]] = {
     "payments:read": EVERYBODY,
     "payments:write": MANAGERS | {Role.FINANCE, Role.SUPPORT},
     "balance:read": MANAGERS | {Role.FINANCE, Role.VIEWER},
+    "events:read": EVERYBODY,
+    "webhooks:read": MANAGERS | {Role.DEVELOPER},
+    "webhooks:write": MANAGERS | {Role.DEVELOPER},
     "refunds:read": EVERYBODY,
     "refunds:write": MANAGERS | {Role.FINANCE, Role.SUPPORT},
 }

@@ -29,6 +29,7 @@ SECTIONS: list[tuple[Any, list[tuple[str, str, Any]]]] = [
         _("Payments"),
         [
             ("payments.payment", "payments", _("Payments")),
+            ("refunds.refund", "undo", _("Refunds")),
             ("payments.transaction", "swap_horiz", _("Transactions")),
             ("payments.providernotice", "mark_email_unread", _("Provider notices")),
             ("notifications.event", "bolt", _("Events")),

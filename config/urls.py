@@ -34,6 +34,7 @@ api: list[URLPattern | URLResolver] = [
     path("", include("payments.urls")),
     path("", include("refunds.urls")),
     path("", include("ledger.urls")),
+    path("", include("notifications.urls")),
 ]
 urlpatterns = [
     path("", landing, name="landing"),

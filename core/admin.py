@@ -46,6 +46,7 @@ STATUS_COLOURS = {
     "processing": "info",
     "queued": "info",
     "requires_action": "warning",
+    "requires_approval": "warning",
     "pending": "warning",
     "onboarding": "warning",
     "failed": "danger",

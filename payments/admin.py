@@ -4,10 +4,11 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
@@ -27,8 +28,10 @@ from notifications.models import Event
 from payments.models import Payment, ProviderNotice, Transaction
 from payments.providers import PROVIDERS
 from payments.services.review import ask_again, may_ask_again
+from payments.services.status import FINAL
 
 EVENTS_SHOWN = 100
+PARKED = Q(due_at=None, last_error__gt="")  # notices that were left to a person
 
 
 class ProviderFilter(DropdownFilter):
@@ -169,7 +172,7 @@ class ReviewFilter(RadioFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Transaction]) -> QuerySet[Transaction]:
         if self.value() == "waiting":
             return queryset.filter(review_reason__gt="")
-        return queryset.filter(open_for__isnull=False) if self.value() == "open" else queryset
+        return queryset.exclude(status__in=FINAL) if self.value() == "open" else queryset
 
 
 @admin.register(Transaction)
@@ -269,16 +272,38 @@ class TransactionAdmin(ReadOnlyAdmin):
             messages.success(request, f"{txn.pk}: {_('The provider is being asked.')}")
 
 
+class ParkedFilter(RadioFilter):
+    title = _("review")
+    parameter_name = "review"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("waiting", _("Waits for a person"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[ProviderNotice]) -> QuerySet[ProviderNotice]:
+        return queryset.filter(PARKED) if self.value() == "waiting" else queryset
+
+
 @admin.register(ProviderNotice)
 class ProviderNoticeAdmin(ReadOnlyAdmin):
-    list_display = ("id", "provider", "kind", "type", "transaction_id", "waits", "created")
-    list_filter = (("kind", ChoicesCheckboxFilter), CreatedFilter, ProviderFilter)
+    """One that is parked is not about our money, as far as the program can see."""
+
+    list_display = ("id", "provider", "kind", "type", "transaction_id", "waits", "last_error", "created")
+    list_filter = (ParkedFilter, ("kind", ChoicesCheckboxFilter), CreatedFilter, ProviderFilter)
+    list_disable_select_all = True
+    actions = ("handle_these",)
     search_by = {"ntc_": "id__startswith", "txn_": "transaction_id", "": "event_id"}
     search_help_text = _("Id, our transaction, or the provider's event")
     fieldsets = (
         (None, {"fields": (("provider", "kind"), "type", "event_id", "transaction_id", "payload_text")}),
         (_("Technical"), {"fields": ("id", "created_at", ("due_at", "attempts"), "last_error")}),
     )
+
+    @action(description=_("Handle again those that wait for a person"), permissions=["view"])
+    def handle_these(self, request: HttpRequest, queryset: QuerySet[ProviderNotice]) -> None:
+        """Changes nothing that the provider does not say, as with a transaction."""
+        for notice in queryset.filter(PARKED):
+            ProviderNotice.objects.filter(pk=notice.pk).update(due_at=timezone.now())
+            self.log_change(request, notice, str(_("Had it handled again.")))
 
     @display(description=_("waits"), boolean=True)
     def waits(self, notice: ProviderNotice) -> bool:

@@ -35,6 +35,7 @@ class Connection:
         self.writer.write("".join(parts).encode())
 
     def answer(self, status: int, body: str = "thanks", **headers: str) -> None:
+        body = "" if status == 204 else body
         lines = [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
         head = [f"HTTP/1.1 {status} As Asked", f"Content-Length: {len(body)}", *lines]
         self.write("\r\n".join(head), "\r\n\r\n", body)

@@ -13,7 +13,8 @@ from django.conf import settings
 from accounts.models import Merchant, User
 from accounts.services import add_member, create_key, create_merchant
 from core.money import Money
-from payments.services import create_payment
+from payments.models import Payment
+from payments.services import change_payment, create_payment
 
 PAGE = (settings.BASE_DIR / "docs" / "api.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```sh\n(.+?)```", PAGE, re.DOTALL)
@@ -26,6 +27,11 @@ def start(merchant: Merchant, **fields: str) -> str:
     payer = {"customer_name": "John Doe", "customer_email": "john@example.com"}
     payment, _replayed = create_payment(merchant=merchant, money=Money(99_99, "USD"), key=None, **payer, **fields)
     return payment.pk
+
+
+def authorize(merchant: Merchant) -> str:
+    payment = Payment.objects.get(pk=start(merchant, capture_method="manual"))
+    return change_payment(payment, status="authorized").pk
 
 
 @pytest.fixture
@@ -45,6 +51,7 @@ def shell(transactional_db, server_url) -> dict[str, str]:
         "MERCHANT": merchant.pk,
         "PAYMENT": start(merchant, order_id="order-1042"),
         "UNPAID": start(merchant),
+        "AUTHORIZED": authorize(merchant),
     }
 
 

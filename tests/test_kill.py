@@ -97,6 +97,39 @@ class TestKilledWorker:
         pytest.fail("the worker never came to an end")
 
 
+@pytest.mark.parametrize(("verb", "status"), [("capture", "completed"), ("cancel", "cancelled")])
+class TestKilledOnTheWayToTheProvider:
+    def test_loses_no_capture_or_void_and_repeats_none(self, pay, verb, status):
+        """Here it is the web process that is killed; the merchant sends the same request again."""
+        for point in range(1, MOST_STATEMENTS):
+            card = {"card_number": "4242424242424242", "card_expiry_month": 12, "card_expiry_year": 2040}
+            payment = Payment.objects.get(pk=pay(**card, capture_method="manual").json()["payment"]["id"])
+            queue.run_due()
+            ask = partial(ask_for, verb, payment, key=f"{point:064}")
+            killed = work_until_killed_before(point, ask)
+            with suppress(IllegalTransition, PaymentInFlight):
+                ask()
+            restart_worker_after_the_leases()
+
+            payment.refresh_from_db()
+            told = Event.objects.filter(object_id=payment.pk).order_by("sequence").values_list("type", flat=True)
+            assert payment.status == status, point
+            assert list(told)[2:] == ["payment.authorized", f"payment.{status}"], point
+            assert Operation.objects.count() == point
+            assert disagreements() == [], point
+            if not killed:
+                assert point > 20, "the request did too little to be killed at"
+                return
+        pytest.fail("the request never came to an end")
+
+
+def ask_for(verb: str, payment: Payment, *, key: str) -> None:
+    if verb == "capture":
+        capture_payment(payment, key=key)
+    else:
+        change_payment(payment, status="cancelled")
+
+
 def give_back() -> int:
     """What the worker does for refunds."""
     return refunds.run_refunds() + collect_sandbox_notices() + refunds.handle_notices()

@@ -95,6 +95,7 @@ ARGUMENTS: dict[str, Callable[[World, Tenant], str]] = {
     "payment_id": lambda world, tenant: tenant.payments[Status.PENDING].pk,
     "checkout_receipt.payment_id": lambda world, tenant: tenant.payments[Status.COMPLETED].pk,
     "capture.payment_id": lambda world, tenant: tenant.payments[Status.AUTHORIZED].pk,
+    "capture.payment_id": lambda world, tenant: tenant.payments[Status.AUTHORIZED].pk,
     "refund_payment.payment_id": lambda world, tenant: tenant.payments[Status.COMPLETED].pk,
     "refund_id": lambda world, tenant: tenant.refund.pk,
     "order_id": lambda world, tenant: "order-0",

@@ -15,6 +15,7 @@ from accounts.models import Login, User, normalize_email
 from accounts.tokens import TokenInvalid, expiry_of, open_login, read_token, token_pair
 from core.errors import ApiError
 from core.mail import queue_email
+from core.transactions import with_retries
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +37,8 @@ def spelling_of_user(request: HttpRequest, credentials: dict[str, Any] | None) -
 
 def log_in(request: HttpRequest, *, email: str, password: str) -> dict[str, str | int]:
     """A new log-in's pair of tokens. Raises CredentialsWrong, with the same work done for an unknown address."""
-    user = authenticate(request, username=email, password=password)
+    # On MariaDB several wrong passwords at once can deadlock in the count of axes.
+    user = with_retries(lambda: authenticate(request, username=email, password=password))
     if user is None:
         raise CredentialsWrong
     pair = start_login(user)

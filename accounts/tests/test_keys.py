@@ -152,9 +152,9 @@ class TestARepeatedRequest:
     def test_without_a_key_makes_another(self, make):
         assert make().json()["api_key"]["id"] != make().json()["api_key"]["id"]
 
-    @pytest.mark.parametrize("header", ["", " ", "é", "x" * 256, "a b"])
-    def test_takes_a_key_that_can_be_seen(self, make, header):
-        assert refusal(make({"Idempotency-Key": header})) == (400, "idempotency_key_invalid")
+    def test_takes_a_key_that_can_be_seen(self, make):
+        for odd in ("", " ", "é", "x" * 256, "a b"):
+            assert refusal(make({"Idempotency-Key": odd})) == (400, "idempotency_key_invalid"), odd
 
 
 class TestScopes:
@@ -192,14 +192,12 @@ class TestScopes:
         answer = api.post(path, {}, headers=member("developer"), content_type="application/json")
         assert refusal(answer) == (403, "permission_denied")
 
-    @pytest.mark.parametrize(
-        "scopes",
-        [[], None, "payments:read", {}, 5, [5], [None], [[]], ["*"], ["payments"], ["payments:read", "payments:read"],
-         ["PAYMENTS:READ"], ["payments:read "], ["\0"], ["x" * 10_000], ["payments:read"] * 1000],
-        ids=lambda scopes: repr(scopes)[:20],
-    )  # fmt: skip
-    def test_are_a_list_of_known_ones(self, make, scopes):
-        assert make(scopes=scopes).status_code == 400
+    def test_are_a_list_of_known_ones(self, make):
+        for odd in (
+            [], None, "payments:read", {}, 5, [5], [None], [[]], ["*"], ["payments"], ["payments:read", "payments:read"],
+            ["PAYMENTS:READ"], ["payments:read "], ["\0"], ["x" * 10_000], ["payments:read"] * 1000,
+        ):  # fmt: skip
+            assert make(scopes=odd).status_code == 400, odd
         assert not ApiKey.objects.exists()
 
 
@@ -212,9 +210,9 @@ class TestWhoMakesKeys:
         if status == 403:
             assert "developer" in answer.json()["message"]
 
-    @pytest.mark.parametrize("name", ["", " ", "\n", "\0", "\u200b", 5, None, [], "x" * 101])
-    def test_names_the_key(self, make, name):
-        assert make(name=name).status_code == 400
+    def test_names_the_key(self, make):
+        for odd in ("", " ", "\n", "\0", "\u200b", 5, None, [], "x" * 101):
+            assert make(name=odd).status_code == 400, odd
 
 
 class TestAnEnd:
@@ -234,19 +232,14 @@ class TestAnEnd:
     def test_is_kept_in_utc(self, make):
         assert make(expires_at="2100-01-01T01:00:00+01:00").json()["api_key"]["expires_at"] == "2100-01-01T00:00:00Z"
 
-    @pytest.mark.parametrize(
-        "moment",
-        [
+    def test_is_a_time_to_come(self, make):
+        for odd in (
             "2020-01-01T00:00:00Z", "", "tomorrow", 5, 4102444800, True, [], {}, "2100-13-01T00:00:00Z", "x",
             "0001-01-01T00:00:00+17:45", "9999-12-31T23:59:59-17:45", "2100-01-01T00:00:00+99:00", "2100-01-01T25:00Z",
             "0000-01-01T00:00:00Z", "10000-01-01T00:00:00Z", "x" * 10_000, "٢100-01-01",
-        ],
-        ids=lambda moment: repr(moment)[:30],
-    )  # fmt: skip
-    def test_is_a_time_to_come(self, make, moment):
-        answer = make(expires_at=moment)
-        assert answer.status_code == 400
-        assert answer.json()["error"]["param"] == "expires_at"
+        ):  # fmt: skip
+            answer = make(expires_at=odd)
+            assert (answer.status_code, answer.json()["error"]["param"]) == (400, "expires_at"), odd
 
     def test_may_be_far(self, make, use):
         made = make(expires_at="9999-12-31T23:59:59Z").json()["api_key"]
@@ -320,9 +313,9 @@ class TestARoll:
         api.delete(f"{KEYS}/{key['id']}", headers=owner)
         assert refusal(roll()) == (409, "api_key_inactive")
 
-    @pytest.mark.parametrize("hours", [-1, 169, 1.5, "", "x", None, True, [], {}, "٣", 10**30, "1e3"])
-    def test_overlaps_for_a_week_at_most(self, roll, key, use, hours):
-        assert roll(overlap_hours=hours).status_code == 400
+    def test_overlaps_for_a_week_at_most(self, roll, key):
+        for odd in (-1, 169, 1.5, "", "x", None, True, [], {}, "٣", 10**30, "1e3"):
+            assert roll(overlap_hours=odd).status_code == 400, odd
         assert ApiKey.objects.count() == 1
 
     def test_is_nobody_else_s(self, api, key, bearer):

@@ -5,6 +5,7 @@ import pytest
 from accounts.models import User
 from accounts.services import ask_for_reset
 from accounts.tests.conftest import ADA, PASSWORD, mailed_token, refusal, without_id
+from tests.threads import at_once
 
 WRONG = "another battery 7"
 HERE, ELSEWHERE = "192.0.2.1", "198.51.100.7"
@@ -133,3 +134,15 @@ class TestTheCount:
         for _n in range(5):
             client.post("/admin/login/", {"username": ADA.upper(), "password": WRONG}, REMOTE_ADDR=HERE)
         assert attempt(PASSWORD) == 429
+
+
+@pytest.mark.django_db(transaction=True)
+class TestManyAtOnce:
+    """SQLite has one writer; what counts here is the run on MariaDB and PostgreSQL."""
+
+    def test_guess_is_counted_each(self, ada, attempt):
+        for round_ in range(5):
+            address = f"203.0.113.{round_}"
+            answers = at_once([lambda a=address: attempt(address=a)] * 8)
+            assert set(answers) <= {401, 429}
+            assert attempt(PASSWORD, address=address) == 429

@@ -131,16 +131,16 @@ class TestWhoDoesNotGetIn:
 
 class TestBadInput:
     @pytest.mark.parametrize("field", ["email", "password"])
-    @pytest.mark.parametrize("value", ["nul\0nul", "\ud800", "", 5, True, None, [], {}, [ADA], "x" * 10_000])
-    def test_is_refused_by_its_field(self, attempt, ada, field, value):
-        answer = attempt(**{field: value})
-        assert answer.status_code == 400
-        assert answer.json()["error"]["code"] in ("parameter_invalid", "parameter_missing", "json_invalid")
+    def test_is_refused_by_its_field(self, attempt, ada, field):
+        for odd in ("nul\0nul", "\ud800", "", 5, True, None, [], {}, [ADA], "x" * 10_000):
+            status, code = refusal(attempt(**{field: odd}))
+            assert status == 400, odd
+            assert code in ("parameter_invalid", "parameter_missing", "json_invalid")
 
-    @pytest.mark.parametrize("body", ["", "[]", "null", '"ada"', "{", "\xff", '{"email":"a","email":"b"}', "[" * 5000])
-    def test_is_refused_by_its_form(self, api, ada, body):
-        answer = api.post("/api/v1/auth/token", body.encode("latin-1"), content_type="application/json")
-        assert answer.status_code == 400
+    def test_is_refused_by_its_form(self, api, ada):
+        for body in ("", "[]", "null", '"ada"', "{", "\xff", '{"email":"a","email":"b"}', "[" * 5000):
+            answer = api.post("/api/v1/auth/token", body.encode("latin-1"), content_type="application/json")
+            assert answer.status_code == 400, body
 
     def test_is_json_or_nothing(self, api, ada):
         body = f"email={ADA}&password={PASSWORD}"

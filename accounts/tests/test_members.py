@@ -103,14 +103,14 @@ class TestAnInvitation:
         assert invite("owner@shop.example.com", headers={"Idempotency-Key": "k"}).status_code == 409
         assert invite(headers={"Idempotency-Key": "k"}).status_code == 201
 
-    @pytest.mark.parametrize("email", ["", "ada", "é@example.com", "a@b", "\0", "\ud800", 5, None, [], "a" * 300])
-    def test_needs_an_address(self, invite, email):
-        assert invite(email).status_code == 400
+    def test_needs_an_address(self, invite):
+        for odd in ("", "ada", "é@example.com", "a@b", "\0", "\ud800", 5, None, [], "a" * 300):
+            assert invite(odd).status_code == 400, odd
         assert Membership.objects.count() == 1
 
-    @pytest.mark.parametrize("role", ["", "OWNER", "Owner", "root", "owner ", 5, None, [], {}, "\0", "x" * 10_000])
-    def test_needs_a_role(self, invite, role):
-        assert invite(role=role).status_code == 400
+    def test_needs_a_role(self, invite):
+        for odd in ("", "OWNER", "Owner", "root", "owner ", 5, None, [], {}, "\0", "x" * 10_000):
+            assert invite(role=odd).status_code == 400, odd
         assert Membership.objects.count() == 1
 
     def test_may_be_sent_again(self, invite, resend, accept):
@@ -346,9 +346,9 @@ class TestAnotherTeam:
         rows = api.get(MEMBERS, headers=owner).json()["members"]
         assert [row["email"] for row in rows] == ["viewer@shop.example.com", "owner@shop.example.com"]
 
-    @pytest.mark.parametrize("row_id", ["mem_x", "mem_" + "0" * 25, "MEM_" + "0" * 26, "%00", "mer_" + "0" * 26, "'--"])
-    def test_has_no_odd_ids(self, api, owner, row_id):
-        assert api.get(f"{MEMBERS}/{row_id}", headers=owner).status_code == 404
+    def test_has_no_odd_ids(self, api, owner):
+        for odd in ("mem_x", "mem_" + "0" * 25, "MEM_" + "0" * 26, "%00", "mer_" + "0" * 26, "'--"):
+            assert api.get(f"{MEMBERS}/{odd}", headers=owner).status_code == 404, odd
 
 
 @pytest.mark.django_db(transaction=True)

@@ -152,29 +152,25 @@ class TestBadInput:
         assert refusal(answer) == (400, "parameter_missing")
         assert answer.json()["error"]["param"] == field
 
-    @pytest.mark.parametrize("value", ODD_TEXTS)
     @pytest.mark.parametrize("field", ["email", "name", "merchant_name"])
-    def test_a_text_is_one_line_that_shows(self, register, field, value):
-        assert register(**{field: value}).status_code == 400
+    def test_a_text_is_one_line_that_shows(self, register, field):
+        for odd in ODD_TEXTS:
+            assert register(**{field: odd}).status_code == 400, odd
         assert not User.objects.exists()
 
-    @pytest.mark.parametrize("value", ["nul\0nul\0nul", "\ud800" * 10, "", 1234567890123, True, None, [], {}])
-    def test_a_password_is_a_text(self, register, value):
-        assert register(password=value).status_code == 400
+    def test_a_password_is_a_text(self, register):
+        for odd in ("nul\0nul\0nul", "\ud800" * 10, "", 1234567890123, True, None, [], {}):
+            assert register(password=odd).status_code == 400, odd
         assert not User.objects.exists()
 
-    @pytest.mark.parametrize(
-        "email",
-        [
+    def test_an_email_is_an_address(self, register):
+        for odd in (
             "ada", "@example.com", "ada@", "ada@@example.com", "ada@example", "a d a@example.com", "ada@exa mple.com",
             '"a d"@example.com', "ada@ex\u00e4mple.com", "\u00e4da@example.com", "ada@example.com\u200b",
             "ada@\u212aelvin.com", "ada@example.com,eve@example.com", "Ada <ada@example.com>", "ada@example.com\0",
             "ada\n@example.com", "a" * 250 + "@example.com", "a" * 10_000, "ada@[127.0.0.1\n]",
-        ],
-    )  # fmt: skip
-    def test_an_email_is_an_address(self, register, email):
-        answer = register(email=email)
-        assert answer.status_code == 400
+        ):  # fmt: skip
+            assert register(email=odd).status_code == 400, odd
         assert not User.objects.exists()
 
     def test_an_unknown_field_is_refused(self, register):

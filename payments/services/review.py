@@ -5,7 +5,7 @@ from django.utils import timezone
 
 from core.errors import ApiError
 from payments.models import Transaction
-from payments.services.status import lock
+from payments.services.status import FINAL, lock
 
 
 class NothingToAsk(ApiError):
@@ -14,7 +14,7 @@ class NothingToAsk(ApiError):
 
 
 def may_ask_again(txn: Transaction) -> bool:
-    return txn.open_for is not None or bool(txn.review_reason)
+    return txn.status not in FINAL or bool(txn.review_reason)
 
 
 @transaction.atomic

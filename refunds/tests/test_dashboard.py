@@ -29,7 +29,7 @@ def paid(pay, work):
     return make
 
 
-def give_back(payment, amount, key="by hand"):
+def give_back(payment, amount, key="by-hand"):
     """Somebody logs in at the provider and gives back this many minor units."""
     charge = Charge.objects.get(key=payment.transactions.get(kind="sale").pk)
     return sandbox.create_refund(key=key, charge_id=charge.pk, amount=amount)
@@ -43,7 +43,7 @@ def parked() -> str:
 
 
 class TestDashboardRefund:
-    @pytest.mark.parametrize("key", ["by hand", "k" * 255, new_id("txn")])
+    @pytest.mark.parametrize("key", ["by-hand", "k" * 255, new_id("txn")])
     def test_is_taken_in_whatever_its_key(self, paid, work, key):
         payment = paid()
         operation = give_back(payment, 2000, key)

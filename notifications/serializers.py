@@ -1,0 +1,149 @@
+"""What events, endpoints and deliveries look like from outside, and what may be sent about them."""
+
+from typing import Any
+
+import orjson
+from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
+from rest_framework import serializers
+
+from core.api import StrictSerializer
+from core.fields import FlagField, OneOfField, OptionalField, TextField, TimeField
+from core.targets import MAX_URL_LENGTH
+from notifications import examples
+from notifications.models import DESCRIPTION_LENGTH, EVENT_TYPES, WebhookDelivery, WebhookEndpoint
+from notifications.services import PATTERNS
+
+STATUSES = [choice for choice in WebhookEndpoint.Status.choices if choice[0] != WebhookEndpoint.Status.DELETED]
+MAX_PATTERNS = 100
+
+
+# --- Events -----------------------------------------------------------------------------------
+@extend_schema_field({"type": "object", "additionalProperties": True})
+class SnapshotField(serializers.Field):
+    """The object as JSON, letter for letter as it was kept."""
+
+    def to_representation(self, value: str) -> Any:
+        return orjson.Fragment(value)
+
+
+class EventDetails(serializers.Serializer):
+    """Something that happened, with the object as it was at that moment."""
+
+    id = serializers.CharField(help_text="The event's id, and the webhook-id of its deliveries")
+    type = serializers.ChoiceField([(name, name) for name in EVENT_TYPES], help_text="What happened")
+    object_id = serializers.CharField(help_text="What it happened to")
+    sequence = serializers.IntegerField(help_text="Counts the events of the object from 1")
+    data = SnapshotField(  # type: ignore[assignment]
+        source="payload", help_text="The object as the API showed it then"
+    )
+    actor = OptionalField(help_text="The user or key that caused it; null: nobody in particular")
+    created_at = TimeField(help_text="ISO 8601, UTC")
+
+    examples = examples.EVENT
+
+
+# --- Endpoints --------------------------------------------------------------------------------
+class EndpointRequest(StrictSerializer):
+    """Where to tell, and of what."""
+
+    url = TextField(max_length=MAX_URL_LENGTH, help_text="A public https address")
+    event_types = serializers.ListField(
+        child=OneOfField([(pattern, pattern) for pattern in PATTERNS]),
+        allow_empty=False,
+        max_length=MAX_PATTERNS,
+        help_text="`*` for everything, `payment.*` for all of a noun, or single types",
+    )
+    description = TextField(
+        max_length=DESCRIPTION_LENGTH, required=False, allow_blank=True, help_text="Your own, for the record"
+    )
+
+    examples = examples.ENDPOINT
+
+
+@extend_schema_serializer(component_name="WebhookEndpoint")
+class EndpointDetails(serializers.Serializer):
+    """Where a merchant is told of events."""
+
+    id = serializers.CharField(help_text="The endpoint's id")
+    url = serializers.CharField(help_text="Where to")
+    description = OptionalField(help_text="The merchant's own")
+    event_types = serializers.ListField(child=serializers.CharField(), help_text="Of what")
+    status = serializers.ChoiceField(STATUSES, help_text="Whether it is told")
+    disabled_reason = OptionalField(help_text="requested, failing or gone; null while it is enabled")
+    failing_since = TimeField(allow_null=True, help_text="The first of the failures in a row; null when there is none")
+    created_at = TimeField(help_text="ISO 8601, UTC")
+
+    examples = examples.ENDPOINT
+
+
+@extend_schema_serializer(component_name="NewWebhookEndpoint")
+class NewEndpoint(EndpointDetails):
+    """An endpoint with its secret, which is shown this once."""
+
+    secret = serializers.CharField(
+        allow_null=True, help_text="Signs every message; keep it now. null when the request is a replay"
+    )
+
+
+class ReplayRequest(StrictSerializer):
+    """Which events to send again."""
+
+    since = serializers.DateTimeField(help_text="ISO 8601: events from then on")
+    until = serializers.DateTimeField(help_text="ISO 8601: events before then")
+    delivered = FlagField(required=False, default=False, help_text="Also those that it has got before")
+
+    examples = examples.REPLAY
+
+
+class Replayed(serializers.Serializer):
+    """What is on its way now."""
+
+    events = serializers.IntegerField(help_text="How many")
+
+    examples = examples.REPLAY
+
+
+# --- Deliveries -------------------------------------------------------------------------------
+class AttemptDetails(serializers.Serializer):
+    """One try, and what came of it."""
+
+    status = serializers.IntegerField(allow_null=True, help_text="Of HTTP; null when there was no answer")
+    milliseconds = serializers.IntegerField(help_text="How long it took")
+    answer = OptionalField(help_text="The first kilobyte of the answer")
+    error = OptionalField(help_text="Why there was none")
+    created_at = TimeField(help_text="ISO 8601, UTC")
+
+    examples = examples.ATTEMPT
+
+
+@extend_schema_serializer(component_name="WebhookDelivery")
+class DeliveryDetails(serializers.Serializer):
+    """One event on its way to one endpoint."""
+
+    id = serializers.CharField(help_text="The delivery's id")
+    event_id = serializers.CharField(help_text="What is told")
+    event_type = serializers.CharField(source="event.type", help_text="Of what type")
+    endpoint_id = serializers.CharField(help_text="To whom")
+    status = serializers.ChoiceField(WebhookDelivery.Status.choices, help_text="What came of it")
+    attempts = serializers.IntegerField(help_text="Since it was last started")
+    next_attempt_at = TimeField(source="due_at", allow_null=True, help_text="ISO 8601, UTC; null when it is over")
+    created_at = TimeField(help_text="ISO 8601, UTC")
+
+    examples = examples.DELIVERY
+
+
+@extend_schema_serializer(component_name="WebhookDeliveryWithLog")
+class DeliveryWithLog(DeliveryDetails):
+    """A delivery with every attempt."""
+
+    log = AttemptDetails(many=True, help_text="The newest first")
+
+
+class MessageDetails(serializers.Serializer):
+    """A webhook as it would go over the wire now."""
+
+    url = serializers.CharField(help_text="Where to")
+    headers = serializers.DictField(child=serializers.CharField(), help_text="With the signature")
+    body = serializers.CharField(help_text="What is signed, byte for byte")
+
+    examples = examples.MESSAGE

@@ -1,0 +1,150 @@
+"""Events and webhooks by API."""
+
+import pytest
+
+from notifications.models import Event, WebhookDelivery, WebhookEndpoint
+
+JSON = "application/json"
+URL = "https://shop.example.com/hooks"
+
+
+@pytest.fixture
+def send(api, owner):
+    """`send("post", "webhook-endpoints", url=…)` as the shop's owner."""
+
+    def request(method, path, headers=None, **body):
+        headers = {**owner, **(headers or {})}
+        options = {} if method == "get" else {"content_type": JSON}
+        return getattr(api, method)(f"/api/v1/{path}", body or None, headers=headers, **options)
+
+    return request
+
+
+@pytest.fixture
+def endpoint(send):
+    return send("post", "webhook-endpoints", url=URL, event_types=["payment.*"]).json()["webhook_endpoint"]
+
+
+def error_of(answer):
+    return answer.status_code, answer.json()["error"]["code"]
+
+
+class TestEvents:
+    def test_are_listed_with_the_object_as_it_was(self, send, pay):
+        payment = pay(amount="50.00").json()["payment"]
+        answer = send("get", "events?type=payment.created")
+        event = answer.json()["events"][0]
+        assert (event["type"], event["object_id"], event["sequence"]) == ("payment.created", payment["id"], 1)
+        assert event["data"]["status"] == "pending"
+        assert b'"amount":50.00,' in answer.content
+        assert send("get", f"events/{event['id']}").json()["event"] == event
+
+    def test_of_one_object_are_found(self, send, pay):
+        payment = pay().json()["payment"]
+        pay()
+        events = send("get", f"events?object_id={payment['id']}").json()["events"]
+        assert [event["object_id"] for event in events] == [payment["id"]]
+
+    @pytest.mark.parametrize("query", ["type=payment.exploded", "object=x", "created_after=yesterday"])
+    def test_refuse_parameters_that_make_no_sense(self, send, query):
+        assert send("get", f"events?{query}").status_code == 400
+
+
+class TestEndpoints:
+    def test_are_made_with_a_secret_that_is_shown_once(self, send, endpoint):
+        assert endpoint["secret"].startswith("whsec_")
+        assert (endpoint["url"], endpoint["event_types"], endpoint["status"]) == (URL, ["payment.*"], "enabled")
+        seen = send("get", f"webhook-endpoints/{endpoint['id']}").json()["webhook_endpoint"]
+        assert "secret" not in seen
+        assert endpoint["secret"] not in send("get", "webhook-endpoints").content.decode()
+
+    def test_a_repeated_request_makes_one(self, send):
+        fields = {"url": URL, "event_types": ["*"]}
+        first = send("post", "webhook-endpoints", {"Idempotency-Key": "k"}, **fields)
+        again = send("post", "webhook-endpoints", {"Idempotency-Key": "k"}, **fields)
+        assert (again.status_code, again["Idempotent-Replayed"]) == (201, "true")
+        assert again.json()["webhook_endpoint"] == {**first.json()["webhook_endpoint"], "secret": None}
+
+    @pytest.mark.parametrize(
+        ("fields", "code"),
+        [
+            ({"url": "http://127.0.0.1/"}, "url_forbidden"),
+            ({"url": "https://169.254.169.254/latest"}, "url_forbidden"),
+            ({"url": "https://user@shop.example.com/"}, "url_forbidden"),
+            ({"url": "javascript:alert(1)"}, "url_forbidden"),
+            ({"url": ""}, "parameter_missing"),
+            ({"event_types": []}, "parameter_invalid"),
+            ({"event_types": ["payment.exploded"]}, "parameter_invalid"),
+            ({"event_types": "payment.*"}, "parameter_invalid"),
+            ({"secret": "whsec_mine"}, "parameter_unknown"),
+        ],
+    )
+    def test_refuse_nonsense(self, send, fields, code):
+        answer = send("post", "webhook-endpoints", **{"url": URL, "event_types": ["*"], **fields})
+        assert error_of(answer) == (400, code)
+        assert not WebhookEndpoint.objects.exists()
+
+    def test_change_and_are_deleted(self, send, endpoint):
+        path = f"webhook-endpoints/{endpoint['id']}"
+        changed = send("patch", path, description="Orders", event_types=["refund.*"]).json()["webhook_endpoint"]
+        assert (changed["description"], changed["event_types"], changed["url"]) == ("Orders", ["refund.*"], URL)
+        assert send("delete", path).status_code == 200
+        assert send("get", path).status_code == 404
+        assert send("get", "webhook-endpoints").json()["webhook_endpoints"] == []
+
+    def test_get_another_secret(self, send, endpoint):
+        rotated = send("post", f"webhook-endpoints/{endpoint['id']}/rotate-secret").json()["webhook_endpoint"]
+        assert rotated["secret"].startswith("whsec_")
+        assert rotated["secret"] != endpoint["secret"]
+
+    def test_are_disabled_and_enabled(self, send, endpoint, pay):
+        path = f"webhook-endpoints/{endpoint['id']}"
+        assert send("post", f"{path}/disable").json()["webhook_endpoint"]["disabled_reason"] == "requested"
+        assert error_of(send("post", f"{path}/disable")) == (409, "illegal_transition")
+        assert error_of(send("post", f"{path}/test")) == (409, "webhook_endpoint_disabled")
+        pay()
+        assert not WebhookDelivery.objects.exists()
+        assert send("post", f"{path}/enable").json()["webhook_endpoint"]["status"] == "enabled"
+        time = {"since": "2000-01-01T00:00:00Z", "until": "2100-01-01T00:00:00Z"}
+        assert send("post", f"{path}/replay", **time).json()["replay"] == {"events": 1}
+        assert WebhookDelivery.objects.get().event.type == "payment.created"
+
+
+class TestDeliveries:
+    def test_are_listed_and_told_in_full(self, send, endpoint, pay):
+        pay()
+        delivery = send("get", f"webhook-deliveries?endpoint_id={endpoint['id']}").json()["webhook_deliveries"][0]
+        assert (delivery["event_type"], delivery["status"], delivery["attempts"]) == ("payment.created", "pending", 0)
+        seen = send("get", f"webhook-deliveries/{delivery['id']}").json()["webhook_delivery"]
+        assert seen == {**delivery, "log": []}
+
+    def test_show_exactly_what_would_be_sent(self, send, endpoint, pay):
+        pay()
+        delivery = WebhookDelivery.objects.get()
+        message = send("get", f"webhook-deliveries/{delivery.pk}/preview").json()["message"]
+        assert message["url"] == URL
+        assert message["headers"]["webhook-id"] == Event.objects.get().pk
+        assert message["headers"]["webhook-signature"].startswith("v1,")
+        assert '"type":"payment.created"' in message["body"]
+
+    def test_are_sent_again(self, send, endpoint, pay):
+        pay()
+        WebhookDelivery.objects.update(status="failed", due_at=None)
+        delivery = WebhookDelivery.objects.get()
+        answer = send("post", f"webhook-deliveries/{delivery.pk}/retry").json()["webhook_delivery"]
+        assert (answer["status"], answer["attempts"]) == ("pending", 0)
+        assert answer["next_attempt_at"]
+
+    def test_a_test_event_goes_to_the_one_endpoint(self, send, endpoint):
+        send("post", "webhook-endpoints", url=URL, event_types=["*"])
+        answer = send("post", f"webhook-endpoints/{endpoint['id']}/test")
+        assert answer.json()["webhook_delivery"]["event_type"] == "webhook_endpoint.test"
+        assert WebhookDelivery.objects.get().endpoint_id == endpoint["id"]
+
+
+class TestWhoMay:
+    @pytest.mark.parametrize(
+        ("role", "status"), [("developer", 200), ("admin", 200), ("finance", 403), ("viewer", 403)]
+    )
+    def test_webhooks_are_for_those_who_build(self, api, member, role, status):
+        assert api.get("/api/v1/webhook-endpoints", headers=member(role)).status_code == status
