@@ -7,15 +7,18 @@ between any two there is every step that it can be killed at, the calls to the s
 import os
 import signal
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 
 import pytest
 from django.db import connection, connections
 from django.utils import timezone
 
 from core import queue
+from core.state import IllegalTransition
 from notifications.models import Event
 from payments.models import Payment, ProviderNotice, Transaction
-from payments.services import collect_sandbox_notices
+from payments.services import PaymentInFlight, capture_payment, change_payment, collect_sandbox_notices
 from refunds import tasks as refunds
 from refunds.models import Refund
 from sandbox.models import Charge, Operation

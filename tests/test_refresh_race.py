@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 TIMEOUT = 60
 PARALLEL = 12
-ROUNDS = 20 if connection.vendor == "sqlite" else 100
+ROUNDS = 10 if connection.vendor == "sqlite" else 100
 
 EMAIL, PASSWORD = "ada@example.com", "a long enough one 9"
 
@@ -116,7 +116,7 @@ class TestOneToken:
         assert list(Email.objects.values_list("template", "to")) == [("tokens_revoked", EMAIL)]
 
     def test_gets_nobody_past_the_end_of_all_log_ins(self, ada, log_in, server_url, sessions, me):
-        for _round in range(5):
+        for _round in range(3):
             pair = log_in()
             assert me(pair) == 200
             answers = at_once(

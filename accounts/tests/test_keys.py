@@ -194,8 +194,9 @@ class TestScopes:
 
     def test_are_a_list_of_known_ones(self, make):
         for odd in (
-            [], None, "payments:read", {}, 5, [5], [None], [[]], ["*"], ["payments"], ["payments:read", "payments:read"],
-            ["PAYMENTS:READ"], ["payments:read "], ["\0"], ["x" * 10_000], ["payments:read"] * 1000,
+            [], None, "payments:read", {}, 5, [5], [None], [[]], ["*"], ["payments"], ["\0"],
+            ["payments:read", "payments:read"], ["PAYMENTS:READ"], ["payments:read "], ["x" * 10_000],
+            ["payments:read"] * 1000,
         ):  # fmt: skip
             assert make(scopes=odd).status_code == 400, odd
         assert not ApiKey.objects.exists()

@@ -121,7 +121,7 @@ class TestDeliveries:
     def test_show_exactly_what_would_be_sent(self, send, endpoint, pay):
         pay()
         delivery = WebhookDelivery.objects.get()
-        message = send("get", f"webhook-deliveries/{delivery.pk}/preview").json()["message"]
+        message = send("get", f"webhook-deliveries/{delivery.pk}/preview").json()["webhook"]
         assert message["url"] == URL
         assert message["headers"]["webhook-id"] == Event.objects.get().pk
         assert message["headers"]["webhook-signature"].startswith("v1,")

@@ -43,7 +43,7 @@ def test_shows_what_is_given_back(desk, refund):
     assert row.pk in desk.get(f"{LIST}{row.pk}/change/").content.decode()
 
 
-@pytest.mark.parametrize("query", ["status__exact=failed", "q=re_0", "q=pay_0", "q=TG-0", "q=nothing"])
+@pytest.mark.parametrize("query", ["status__exact=failed", "q=re_1", "q=pay_1", "q=TG-0", "q=nothing"])
 def test_narrows_the_list(desk, refund, query):
     row = refund()
     assert row.pk not in desk.get(f"{LIST}?{query}").content.decode()
@@ -63,8 +63,8 @@ def test_edits_nothing(desk, client, refund):
 
 class TestAskAgain:
     def test_has_a_silent_provider_asked_at_once(self, desk, refund, work, settings):
-        settings.SANDBOX_FAULT = "silent"
         row = refund()
+        settings.SANDBOX_FAULT = "silent"
         work()
         settings.SANDBOX_FAULT = ""
         desk.post(LIST, {"action": "ask_these", "_selected_action": [row.pk]})

@@ -1,0 +1,198 @@
+"""What a refund makes of answers that come late, twice or against each other, and of money that came too often."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from notifications.models import Event
+from payments.models import Payment, Transaction
+from payments.providers import PROVIDERS
+from payments.services import start_attempt
+from refunds.models import Refund
+from refunds.services import return_surplus
+from refunds.services.outcomes import apply_refund
+from sandbox.models import Charge, Operation
+from sandbox.services import decide
+from tests.books import disagreements
+
+JSON = "application/json"
+CARD = {"card_expiry_month": 12, "card_expiry_year": 2030}
+AT_ONCE, SLOW, FAILS_LATER = "4242424242424242", "4000000000007726", "4000000000005126"
+
+
+@pytest.fixture
+def paid(pay, work):
+    """`paid(number)` is a payment of 50.00 that went through."""
+
+    def make(number=AT_ONCE, **fields):
+        payment_id = pay(card_number=number, **CARD, **fields).json()["payment"]["id"]
+        work()
+        return Payment.objects.get(pk=payment_id)
+
+    return make
+
+
+@pytest.fixture
+def refund(api, owner):
+    def post(payment, **body):
+        path = f"/api/v1/payments/{payment.pk}/refund"
+        answer = api.post(path, body, headers=owner, content_type=JSON)
+        return Refund.objects.select_related("transaction").get(pk=answer.json()["refund"]["id"])
+
+    return post
+
+
+def answer_about(refund):
+    return PROVIDERS["sandbox"].lookup_operation(refund.transaction_id)
+
+
+def told(row):
+    return list(Event.objects.filter(object_id=row.pk).order_by("sequence").values_list("type", flat=True))
+
+
+def due(refund):
+    Transaction.objects.filter(pk=refund.transaction_id).update(due_at=timezone.now())
+
+
+class TestAnswers:
+    def test_that_come_twice_change_nothing(self, paid, refund, work):
+        row = refund(paid(), amount=20)
+        work()
+        before = told(row)
+        for _again in range(3):
+            apply_refund(row.pk, answer_about(row))
+        assert Payment.objects.get().amount_refunded == 2000
+        assert told(row) == before
+
+    def test_of_a_success_after_a_failure_are_left_to_a_person(self, paid, refund, work):
+        row = refund(paid(FAILS_LATER), amount=20)
+        work()
+        success = answer_about(row)
+        Operation.objects.update(due_at=timezone.now())
+        work()
+        apply_refund(row.pk, success)
+        row.refresh_from_db()
+        assert row.status == "failed"
+        assert Payment.objects.get().amount_refunded == 0
+        assert "after it had failed" in Transaction.objects.get(kind="refund").review_reason
+
+    def test_of_another_operation_are_not_believed(self, paid, refund, work):
+        row = refund(paid(SLOW), amount=20)
+        work()
+        answer = answer_about(row)
+        for strange in ({"key": "txn_x"}, {"charge_reference": "ch_x"}):
+            apply_refund(row.pk, replace(answer, status="failed", **strange))
+        row.refresh_from_db()
+        assert row.status == "succeeded"
+        assert "another operation or charge" in Transaction.objects.get(kind="refund").review_reason
+
+    def test_that_cross_with_news_are_asked_for_again(self, paid, refund, work):
+        row = refund(paid(FAILS_LATER), amount=20)
+        work()
+        success = answer_about(row)
+        Refund.objects.update(status="processing")
+        Transaction.objects.filter(kind="refund").update(status="processing")
+        Payment.objects.update(amount_refunded=0, amount_refund_pending=2000)
+        due(row)  # the notice of the late failure comes while the worker has the success in its hands
+        apply_refund(row.pk, success)
+        assert Transaction.objects.get(kind="refund").due_at is not None
+
+    def test_that_the_provider_has_lost_end_the_asking(self, paid, refund, work):
+        row = refund(paid(), amount=20)
+        work()
+        Operation.objects.all().delete()
+        due(row)
+        work()
+        txn = Transaction.objects.get(kind="refund")
+        assert (txn.status, txn.due_at) == ("succeeded", None)
+        assert not Operation.objects.exists()
+
+
+class TestDispute:
+    def test_blocks_an_approval(self, api, member, shop, paid, refund):
+        shop.refund_approval_limit = 1
+        shop.save()
+        row = refund(paid())
+        Payment.objects.update(amount_disputed=100)
+        answer = api.post(f"/api/v1/refunds/{row.pk}/approve", headers=member("finance"))
+        assert (answer.status_code, answer.json()["error"]["code"]) == (409, "payment_disputed")
+
+
+class TestSurplus:
+    @pytest.fixture
+    def late(self, pay, paid, work):
+        """A payment whose money came after another had paid its order."""
+
+        def make(number="4000002500003155") -> Payment:
+            late = pay(card_number=number, **CARD, order_id="o-1").json()["payment"]["id"]
+            work()
+            paid(order_id="o-1")
+            charge = Charge.objects.get(key=Transaction.objects.get(payment_id=late).pk)
+            decide(charge_id=charge.pk, approve=True)
+            work()
+            return Payment.objects.get(pk=late)
+
+        return make
+
+    def test_that_comes_back_leaves_the_payment_and_calls_a_person(self, late):
+        payment = late()
+        row = Refund.objects.get(payment=payment)
+        answer = replace(answer_about(row), status="failed", failure_code="refund_failed")
+        apply_refund(row.pk, answer)
+        payment.refresh_from_db()
+        assert (payment.status, payment.amount_refunded) == ("refunded", 0)
+        assert "payment.completed" not in told(payment)
+        assert "could not be given back" in Transaction.objects.get(pk=row.transaction_id).review_reason
+
+    def test_that_came_back_may_be_given_back_by_hand(self, late, refund, work):
+        payment = late()
+        row = Refund.objects.get(payment=payment)
+        apply_refund(row.pk, replace(answer_about(row), status="failed", failure_code="refund_failed"))
+        Operation.objects.update(status="failed", failure_code="refund_failed")
+        Charge.objects.update(amount_refunded=0)
+        again = refund(payment)
+        work()
+        payment.refresh_from_db()
+        assert (again.amount, payment.amount_refunded) == (5000, 5000)
+
+    def test_on_top_of_a_refund_is_all_that_goes_back(self, pay, paid, refund, work):
+        """A payment that was paid twice and half given back keeps the other half."""
+        payment_id = pay().json()["payment"]["id"]
+        transfer_then_card(payment_id, work)
+        payment = Payment.objects.get(pk=payment_id)
+        assert (payment.status, payment.amount_captured) == ("completed", 10000)
+        refund(payment, amount=25)
+        payment.refresh_from_db()
+        assert (payment.amount_refunded, payment.amount_refund_pending) == (5000, 2500)
+        for _again in range(3):
+            Payment.objects.update(surplus_due_at=timezone.now() - timedelta(seconds=1))
+            assert return_surplus(payment_id) is None
+            work()
+        payment.refresh_from_db()
+        assert (payment.status, payment.amount_refunded) == ("completed", 7500)
+        assert disagreements() == []
+
+    def test_of_two_charges_goes_back_charge_by_charge(self, pay, work):
+        payment_id = pay().json()["payment"]["id"]
+        transfer_then_card(payment_id, work)
+        Refund.objects.all().delete()
+        Payment.objects.update(
+            status="cancelled", completed_at=None, amount_refunded=0, surplus_due_at=timezone.now(), order_key=None
+        )
+        rows = [return_surplus(payment_id) for _charge in range(3)]
+        assert [row and row.amount for row in rows] == [5000, 5000, None]
+        assert rows[0].charge != rows[1].charge
+        assert Payment.objects.get().surplus_due_at is None
+
+
+def transfer_then_card(payment_id, work):
+    """Announces a transfer, pays by card all the same, and then the transfer arrives."""
+    start_attempt(payment_id=payment_id, attempt=0, method="bank_transfer")
+    work()
+    start_attempt(payment_id=payment_id, attempt=1, method="paypal")
+    work()
+    for method in ("paypal", "bank_transfer"):
+        decide(charge_id=Charge.objects.get(method=method).pk, approve=True)
+        work()
