@@ -16,7 +16,7 @@ from django.utils import timezone  # noqa: E402
 from notifications.models import Event, WebhookDelivery, WebhookEndpoint  # noqa: E402
 from notifications.services import create_endpoint, send_due  # noqa: E402
 
-ENDPOINTS = 8
+ENDPOINTS = 16
 
 
 def fill(port: int, count: int) -> None:

@@ -25,7 +25,6 @@ from payments.models import (
     CARD_METHODS,
     HOLDS_ORDER,
     REFERENCE_ALPHABET,
-    UNPAID,
     CaptureMethod,
     Payment,
     Status,
@@ -36,7 +35,7 @@ from payments.models import (
 from payments.providers.sandbox import METHODS
 from payments.serializers import MerchantPayment
 from payments.services.payments import PAYMENT_LIFETIME
-from payments.services.status import order_key
+from payments.services.status import AUTHORIZATION_LIFETIME, EXPIRES, order_key
 from sandbox.models import Charge
 
 # What decides about a charge's money: the emulator compares it when a key comes a second time.
@@ -268,7 +267,9 @@ class History:
         payment.next_action = payment.next_action if status in (Status.REQUIRES_ACTION, Status.PENDING) else None
         payment.order_key = payment.order_key if status in HOLDS_ORDER else None
         payment.completed_at = self.clock if status == Status.COMPLETED else None
-        payment.due_at = payment.expires_at if status in UNPAID else None
+        if status == Status.AUTHORIZED:
+            payment.expires_at = self.clock + AUTHORIZATION_LIFETIME
+        payment.due_at = payment.expires_at if status in EXPIRES else None
         self.tell(payment, status)
 
     def cancel(self, payment: Payment, reason: str) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from socket import SOCK_STREAM
 
-import h11
+import httptools
 
 from core.errors import UrlForbidden
 from core.targets import Target, check_url, may_be_called
@@ -21,11 +21,12 @@ from core.targets import Target, check_url, may_be_called
 CONNECT_SECONDS = 5.0  # to one address, with the TLS handshake
 TOTAL_SECONDS = 15.0  # from the name to the last byte, however slowly they drip
 MAX_ADDRESSES = 4  # of one host that are tried
-MAX_HEAD_BYTES = 16 * 1024
-MAX_ANSWER_BYTES = 20 * 1024  # read at most
+MAX_ANSWER_BYTES = 20 * 1024  # read at most, head and body
 KEPT_BYTES = 1024  # of the answer's body
 READ_BYTES = 4096
 MAX_IDLE = 256  # connections kept for the next call
+
+NO_HTTP = (httptools.HttpParserError, httptools.HttpParserUpgrade)
 
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 Connect = Callable[..., Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
@@ -66,39 +67,62 @@ def tls_context() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
+class AnswerReader:
+    """Fills in an answer from what arrives. Raises HttpParserError and HttpParserUpgrade for what is no answer."""
+
+    def __init__(self, answer: Answer) -> None:
+        self.answer = answer
+        self.parser = httptools.HttpResponseParser(self)
+        self.is_complete = False
+        self.is_clean = False  # the connection is ready for another call
+
+    def feed(self, data: bytes) -> None:
+        self.parser.feed_data(data)
+
+    # What the parser calls, in this order. Interim answers (1xx) come before the one that counts.
+    def on_message_begin(self) -> None:
+        self.is_clean = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if name.lower() == b"retry-after":
+            self.answer.retry_after = value.decode("latin-1")
+
+    def on_headers_complete(self) -> None:
+        status = self.parser.get_status_code()
+        if status >= 200 and not self.is_complete:
+            self.answer.status = status
+
+    def on_body(self, data: bytes) -> None:
+        if not self.is_complete:
+            self.answer.body = (self.answer.body + data)[:KEPT_BYTES]
+
+    def on_message_complete(self) -> None:
+        if self.answer.status:
+            self.is_clean = self.parser.should_keep_alive() and not self.is_complete
+            self.is_complete = True
+
+
 @dataclass
 class Connection:
-    """An open connection, and what HTTP makes of it."""
+    """An open connection, which carries one call after the other."""
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
-    http: h11.Connection = field(default_factory=lambda: h11.Connection(h11.CLIENT, MAX_HEAD_BYTES))
     is_used: bool = False  # it has carried a call before
+    is_clean: bool = True  # it may carry another
 
-    async def ask(self, request: h11.Request, body: bytes, answer: Answer) -> None:
-        """Fills in the answer, to its end or to MAX_ANSWER_BYTES. Raises OSError, and RemoteProtocolError for what
-        is no HTTP."""
-        parts = (request, h11.Data(data=body), h11.EndOfMessage())
-        self.writer.write(b"".join(self.http.send(part) or b"" for part in parts))
-        left = MAX_ANSWER_BYTES
-        while True:
-            event = self.http.next_event()
-            if event is h11.NEED_DATA and left:
-                data = await self.reader.read(min(left, READ_BYTES))
-                left -= len(data)
-                self.http.receive_data(data)
-            elif isinstance(event, h11.Response):
-                answer.status = event.status_code
-                answer.retry_after = dict(event.headers).get(b"retry-after", b"").decode("latin-1")
-            elif isinstance(event, h11.Data):
-                answer.body = (answer.body + event.data)[:KEPT_BYTES]
-            elif not isinstance(event, h11.InformationalResponse):
-                return
-
-    @property
-    def can_be_kept(self) -> bool:
-        """Whether both sides have said all, and mean to go on."""
-        return self.http.states == {h11.CLIENT: h11.DONE, h11.SERVER: h11.DONE} and self.http.trailing_data[0] == b""
+    async def ask(self, request: bytes, answer: Answer) -> None:
+        """Fills in the answer, to its end or to MAX_ANSWER_BYTES. Raises OSError, HttpParserError."""
+        self.is_clean = False
+        self.writer.write(request)
+        arriving, left = AnswerReader(answer), MAX_ANSWER_BYTES
+        while left and not arriving.is_complete:
+            data = await self.reader.read(min(left, READ_BYTES))
+            if not data:
+                raise ConnectionResetError
+            left -= len(data)
+            arriving.feed(data)
+        self.is_used, self.is_clean = True, arriving.is_clean
 
     @property
     def is_open(self) -> bool:
@@ -117,6 +141,7 @@ class Client:
     connect: Connect = asyncio.open_connection
     connect_seconds: float = CONNECT_SECONDS
     total_seconds: float = TOTAL_SECONDS
+    targets: dict[str, Target] = field(default_factory=dict)  # URLs that were checked
     idle: dict[tuple[str, str], list[Connection]] = field(default_factory=dict)
 
     async def post(self, url: str, *, headers: Mapping[str, str], body: bytes) -> Answer:
@@ -125,14 +150,14 @@ class Client:
         answer, reason = Answer(), INVALID_ANSWER
         try:
             async with asyncio.timeout(self.total_seconds):
-                await self._exchange(_checked(url), headers, body, answer)
+                await self._exchange(self._target(url), headers, body, answer)
         except TimeoutError:
             reason = TIMEOUT
         except ssl.SSLError:
             reason = TLS_FAILED
         except OSError:
             reason = CONNECTION_FAILED
-        except h11.RemoteProtocolError:
+        except NO_HTTP:
             reason = INVALID_ANSWER
         if not answer.status:
             raise CallFailed(reason)
@@ -145,20 +170,27 @@ class Client:
         self.idle.clear()
 
     async def _exchange(self, target: Target, headers: Mapping[str, str], body: bytes, answer: Answer) -> None:
-        fixed = {"Host": target.authority, "Content-Length": str(len(body))}
-        request = h11.Request(method="POST", target=target.path, headers=list({**fixed, **headers}.items()))
+        request = encode(target, headers, body)
         connection = self._take_idle(target) or await self._open(target)
         try:
-            await connection.ask(request, body, answer)
-        except (OSError, h11.RemoteProtocolError):
+            await connection.ask(request, answer)
+        except OSError:
             if answer.status or not connection.is_used:
                 raise
-            # The other side had closed it meanwhile: once more, on one of our own.
+            # The other side had closed it since the last call: once more, on a new one.
             connection.close()
             connection = await self._open(target)
-            await connection.ask(request, body, answer)
+            await connection.ask(request, answer)
         finally:
             self._keep_or_close(target, connection)
+
+    def _target(self, url: str) -> Target:
+        try:
+            if url not in self.targets:
+                self.targets[url] = check_url(url)
+        except UrlForbidden as error:  # saved under other rules
+            raise CallFailed(NO_PUBLIC_ADDRESS) from error
+        return self.targets[url]
 
     def _take_idle(self, target: Target) -> Connection | None:
         connections = self.idle.get((target.scheme, target.authority), [])
@@ -170,12 +202,10 @@ class Client:
         return None
 
     def _keep_or_close(self, target: Target, connection: Connection) -> None:
-        if not connection.can_be_kept or sum(map(len, self.idle.values())) >= MAX_IDLE:
+        if connection.is_clean and sum(map(len, self.idle.values())) < MAX_IDLE:
+            self.idle.setdefault((target.scheme, target.authority), []).append(connection)
+        else:
             connection.close()
-            return
-        connection.http.start_next_cycle()
-        connection.is_used = True
-        self.idle.setdefault((target.scheme, target.authority), []).append(connection)
 
     async def _open(self, target: Target) -> Connection:
         """A connection to the first address that accepts one, under the host's own name. Raises OSError."""
@@ -204,8 +234,10 @@ class Client:
             raise CallFailed(NO_PUBLIC_ADDRESS) from error
 
 
-def _checked(url: str) -> Target:
-    try:
-        return check_url(url)
-    except UrlForbidden as error:  # saved under other rules
-        raise CallFailed(NO_PUBLIC_ADDRESS) from error
+def encode(target: Target, headers: Mapping[str, str], body: bytes) -> bytes:
+    """The request as it goes over the wire. Raises ValueError for a header that would be more than one."""
+    if not all(value.isprintable() for value in headers.values()):
+        raise ValueError("A header holds a character that cannot be printed.")
+    fixed = {"Host": target.authority, "Content-Length": str(len(body))}
+    lines = [f"{name}: {value}" for name, value in {**fixed, **headers}.items()]
+    return "\r\n".join([f"POST {target.path} HTTP/1.1", *lines, "", ""]).encode("ascii") + body

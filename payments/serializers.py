@@ -190,7 +190,8 @@ class CaptureRequest(StrictSerializer):
     """Takes all of what was authorized, or `amount` of it."""
 
     amount = AmountField(
-        required=False, help_text="Major units of the payment's currency; the whole amount when absent, the rest is released"
+        required=False,
+        help_text="Major units of the payment's currency; the whole amount when absent, the rest is released",
     )
 
     examples = examples.CAPTURE

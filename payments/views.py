@@ -63,11 +63,11 @@ CAPTURE_ERRORS = (
     services.PaymentInFlight,
 )
 CAPTURE_DESCRIPTION = """For a payment with `capture_method` manual, once: what is not captured is released. The payment
-in the answer is `completed`. It is still `authorized` while the provider has not answered (a further capture or cancel is
-a 409 until then), and when the provider refused: the payment's transactions say why, and you may try again. Where the
-provider has released the money meanwhile, the payment is `cancelled`."""
-CANCEL_DESCRIPTION = """One that is unpaid, or authorized and not captured. The money of an authorized one is released: it
-is `cancelled` once the provider has done that, at once or, should the provider be slow, a little later."""
+in the answer is `completed`. It is still `authorized` while the provider has not answered (a further capture or cancel
+is a 409 until then), and when the provider refused: the payment's transactions say why, and you may try again. Where
+the provider has released the money meanwhile, the payment is `cancelled`."""
+CANCEL_DESCRIPTION = """One that is unpaid, or authorized and not captured. The money of an authorized one is released:
+it is `cancelled` once the provider has done that, at once or, should the provider be slow, a little later."""
 CREATE_DESCRIPTION = """The answer has a `checkout_url`: send the customer there to pay. No key is needed; with one,
 the payment is for the key's merchant.
 
@@ -175,8 +175,8 @@ class PaymentView(AccessView):
         body=PaymentChange,
         errors=(*CHANGE_ERRORS, services.OrderAlreadyPaid, LiveCardRefused),
         description="Description, metadata, and a status that is yours to give: `cancelled` for one that is unpaid or "
-        "authorized. In the sandbox you instruct the emulated provider: `completed` (`authorized` with manual capture), `failed`, "
-        "`requires_action`. Every other status is a 409.",
+        "authorized. In the sandbox you instruct the emulated provider: `completed` (`authorized` with manual "
+        "capture), `failed`, `requires_action`. Every other status is a 409.",
     )
     def patch(self, request: Request, payment_id: str) -> Response:
         payment = get_object_or_404(Payment, merchant=self.merchant, pk=payment_id)

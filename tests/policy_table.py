@@ -89,7 +89,6 @@ payments                 POST   201  201  201  201  201  201  201  201   201   2
 payment                  GET    200  200  200  200  200  200  200  200   200   200   401  200  200
 payment                  PATCH  401  403  403  403  200  403  200  200   200   404   401  403  200
 capture                  POST   401  403  403  403  201  403  201  201   201   404   401  403  201
-capture                  POST   401  403  403  403  201  403  201  201   201   404   401  403  201
 cancel                   POST   401  403  403  403  200  403  200  200   200   404   401  403  200
 order_payments           GET    401  403  403  200  200  200  200  200   200   200   401  200  200
 payment_transactions     GET    401  403  200  200  200  200  200  200   200   404   401  200  200
@@ -103,6 +102,25 @@ refund_cancel            POST   401  403  403  403  200  403  200  200   200   4
 refund_approve           POST   401  403  403  403  200  403  200  200   200   404   401  403  403
 balance                  GET    401  403  403  200  403  403  200  200   200   200   401  200  200
 entries                  GET    401  403  403  200  403  403  200  200   200   200   401  200  200
+
+                                anon new  cust view supp dev  fin  admin owner rival gone read full
+
+events                   GET    401  403  403  200  200  200  200  200   200   200   401  200  200
+event                    GET    401  403  403  200  200  200  200  200   200   404   401  200  200
+webhook_endpoints        GET    401  403  403  403  403  200  403  200   200   200   401  200  200
+webhook_endpoints        POST   401  403  403  403  403  201  403  201   201   201   401  403  201
+webhook_endpoint         GET    401  403  403  403  403  200  403  200   200   404   401  200  200
+webhook_endpoint         PATCH  401  403  403  403  403  200  403  200   200   404   401  403  200
+webhook_endpoint         DELETE 401  403  403  403  403  200  403  200   200   404   401  403  200
+webhook_rotate           POST   401  403  403  403  403  200  403  200   200   404   401  403  200
+webhook_enable           POST   401  403  403  403  403  200  403  200   200   404   401  403  200
+webhook_disable          POST   401  403  403  403  403  200  403  200   200   404   401  403  200
+webhook_test             POST   401  403  403  403  403  200  403  200   200   404   401  403  200
+webhook_replay           POST   401  403  403  403  403  200  403  200   200   404   401  403  200
+webhook_deliveries       GET    401  403  403  403  403  200  403  200   200   200   401  200  200
+webhook_delivery         GET    401  403  403  403  403  200  403  200   200   404   401  200  200
+webhook_preview          GET    401  403  403  403  403  200  403  200   200   404   401  200  200
+webhook_retry            POST   401  403  403  403  403  200  403  200   200   404   401  403  200
 """
 PERSONAS = "anon new cust view supp dev fin admin owner rival gone read full".split()  # noqa: SIM905
 ROLES = {"view": "viewer", "supp": "support", "dev": "developer", "fin": "finance", "admin": "admin", "owner": "owner"}

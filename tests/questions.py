@@ -53,8 +53,12 @@ def queries(parameter: str, tenant: Tenant) -> list[Query]:
         "cursor": [f"{direction}.{row.pk}" for direction in ("after", "before") for row in some(tenant)],
         "amount_min": [str(payment.money) for payment in payments],
         "amount_max": [str(payment.money) for payment in payments],
-        "status": sorted({*Status.values, *TransactionStatus.values, *RefundStatus.values}),
+        "status": sorted({*Status.values, *TransactionStatus.values, *RefundStatus.values, "delivered"}),
         "reason": Reason.values,
+        "type": ["refund.created", "payment.created"],
+        "object_id": [tenant.refund.pk, *(payment.pk for payment in payments)],
+        "event_id": [tenant.delivery.event_id],
+        "endpoint_id": [tenant.endpoint.pk, tenant.silent.pk],
         "created_after": ["2020-01-01", payments[0].created_at.strftime("%Y-%m-%dT%H:%M:%SZ")],
         "created_before": ["2100-01-01", payments[0].created_at.strftime("%Y-%m-%dT%H:%M:%SZ")],
         "currency": ["USD", "JPY"],
@@ -74,6 +78,7 @@ def some(tenant: Tenant) -> list[Any]:
     """A row of each kind, from the middle."""
     kinds = [tenant.payments, tenant.members, tenant.keys, tenant.users]
     rows = [list(kind.values())[len(kind) // 2] for kind in kinds]
+    rows += [tenant.delivery, tenant.delivery.event, tenant.endpoint]
     return [*rows, tenant.transactions[4], tenant.refund, tenant.idle, tenant.invited, tenant.merchant]
 
 

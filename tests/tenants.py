@@ -15,6 +15,8 @@ from accounts.services import add_member, create_key, create_merchant, invite_me
 from accounts.services.logins import start_login
 from core.idempotency import read_key
 from ledger.models import Entry
+from notifications.models import Event, WebhookDelivery, WebhookEndpoint
+from notifications.services import create_endpoint, disable_endpoint
 from payments.models import HOLDS_ORDER, Payment, Status, Transaction, TransactionStatus
 from payments.services.status import order_key
 from refunds.models import Refund
@@ -52,13 +54,21 @@ class Tenant:
     payments: dict[str, Payment] = field(default_factory=dict)  # by status
     transactions: list[Transaction] = field(default_factory=list)
     refund: Refund = field(init=False)  # waits for approval
+    endpoint: WebhookEndpoint = field(init=False)  # is told of the refund
+    silent: WebhookEndpoint = field(init=False)  # is disabled
+
+    @property
+    def delivery(self) -> WebhookDelivery:
+        """Of the event that the refund was made."""
+        return self.endpoint.deliveries.select_related("event").get()
 
     def marks(self) -> set[str]:
         """What nobody else may see: ids, references, amounts, addresses and, once for all texts, the word."""
         people = [*self.users.values(), *self.members.values(), self.invited, *self.keys.values()]
         customers = list(Customer.objects.filter(merchant=self.merchant))
         rows = [self.merchant, *people, *customers, *self.payments.values(), *self.transactions, self.refund]
-        rows += Entry.objects.filter(merchant=self.merchant)
+        for model in (Entry, Event, WebhookDelivery, WebhookEndpoint):
+            rows += model.objects.filter(merchant=self.merchant)
         amounts = {str(row.money) for row in (*self.payments.values(), self.refund)}
         return {self.word, *(row.pk for row in rows), *amounts, *(it.reference for it in self.payments.values())}
 
@@ -76,6 +86,8 @@ def new_tenant(word: str, number: int) -> Tenant:
     )
     for place, status in enumerate(Status):
         _add_payment(tenant, status, place, amount=number * 10_000_000 + place * 1111 + 7)
+    tenant.endpoint = _endpoint(tenant, "endpoint")
+    tenant.silent = disable_endpoint(_endpoint(tenant, "silent"))
     tenant.refund, _replayed = create_refund(
         tenant.payments[Status.COMPLETED],
         key=same_key("refund"),
@@ -180,6 +192,11 @@ def _add_transaction(tenant: Tenant, payment: Payment, status: str) -> None:
             failure_code="card_declined" if status == TransactionStatus.FAILED else "",
         )
     )
+
+
+def _endpoint(tenant: Tenant, name: str) -> WebhookEndpoint:
+    url = f"https://{tenant.word}.example/{name}"
+    return create_endpoint(tenant.merchant, url=url, event_types=["*"], key=same_key(name))[0]
 
 
 @contextmanager

@@ -15,8 +15,11 @@ import pytest
 import requests
 from django.utils import timezone
 
+from accounts.policy import SCOPES
+from accounts.services import create_key
 from core import queue
 from payments.models import Payment
+from refunds.models import Refund
 from tests.books import disagreements
 from tests.conftest import database_url
 
@@ -27,9 +30,11 @@ STORM_SECONDS = float(os.environ.get("CHAOS_SECONDS", "8"))
 WORKERS, CLIENTS = 2, 3
 LIFE_SECONDS = (0.7, 2.5)  # of a worker, to the kill; it needs about half a second to start
 ORDERS, KEYS = 60, 10_000
+PARTLY = 0.8  # of the refunds; the others give back all that is left
 TIMEOUT = 30
 CARDS = ["4242424242424242", "4000000000000002", "4000002500003155", "4000000000009995", "4000000000006975"]
-EXPECTED = {201, 409, 422}  # made or replayed; the order is paid; the key was used for another body
+# Made or replayed; the order is paid, or given back; the key was used for another body, or less is left.
+EXPECTED = {201, 409, 422}
 
 
 def pay_until(end: float, url: str, seed: int) -> set[int]:
@@ -50,6 +55,24 @@ def pay_until(end: float, url: str, seed: int) -> set[int]:
             for _time in range(chance.choice([1, 1, 2])):
                 response = session.post(f"{url}/api/v1/payments", json=body, headers=headers, timeout=TIMEOUT)
                 statuses.add(response.status_code)
+            time.sleep(chance.random() / 10)
+    return statuses
+
+
+def refund_until(end: float, url: str, headers: dict[str, str], seed: int) -> set[int]:
+    """Parts of paid payments, and all of some, given back by the merchant, now and then twice with the same request."""
+    chance, statuses = random.Random(seed), set()
+    with requests.Session() as session:
+        session.headers.update(headers)
+        while time.monotonic() < end:
+            paid = session.get(f"{url}/api/v1/payments?status=completed", timeout=TIMEOUT).json()["payments"]
+            if paid:
+                body = {"payment_id": chance.choice(paid)["id"]}
+                body |= {"amount": chance.randrange(1, 20_000) / 100} if chance.random() < PARTLY else {}
+                key = {"Idempotency-Key": f"key-{chance.randrange(KEYS)}"}
+                for _time in range(chance.choice([1, 1, 2])):
+                    response = session.post(f"{url}/api/v1/refunds", json=body, headers=key, timeout=TIMEOUT)
+                    statuses.add(response.status_code)
             time.sleep(chance.random() / 10)
     return statuses
 
@@ -82,14 +105,19 @@ class Workers:
 
 
 class TestStorm:
-    def test_leaves_the_books_in_agreement(self, server_url, shop):
+    def test_leaves_the_books_in_agreement(self, server_url, shop, owner_user, pay):
         seed = random.randrange(10**6)
         print(f"seed {seed}")  # noqa: T201 shown when the test fails
         end = time.monotonic() + STORM_SECONDS
+        _row, secret = create_key(shop, by=owner_user, by_role="owner", key=None, name="Shop", scopes=SCOPES)
+        merchant = {"Authorization": f"Bearer {secret}"}
+        pay(card_number=CARDS[0], card_expiry_month=12, card_expiry_year=2040)
+        queue.run_due()  # something that can be given back from the first moment
         workers = Workers()
         try:
-            with ThreadPoolExecutor(CLIENTS) as pool:
+            with ThreadPoolExecutor(CLIENTS + 1) as pool:
                 clients = [pool.submit(pay_until, end, server_url, seed + n) for n in range(CLIENTS)]
+                clients.append(pool.submit(refund_until, end, server_url, merchant, seed))
                 workers.kill_until(end, random.Random(seed))
         finally:
             workers.kill_all()
@@ -97,6 +125,8 @@ class TestStorm:
 
         assert set.union(*(client.result() for client in clients)) <= EXPECTED
         assert disagreements() == []
+        assert Refund.objects.filter(status="succeeded").exists()
+        assert not Refund.objects.filter(status__in=["pending", "processing"]).exists()
         assert not Payment.objects.filter(status__in=["pending", "processing"]).exists()
 
 

@@ -15,10 +15,11 @@ from accounts.services import add_member, create_key, create_merchant
 from core.money import Money
 from payments.models import Payment
 from payments.services import change_payment, create_payment
+from refunds.services import create_refund
 
 PAGE = (settings.BASE_DIR / "docs" / "api.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```sh\n(.+?)```", PAGE, re.DOTALL)
-SCOPES = ["payments:read", "payments:write", "customers:read", "customers:write"]
+SCOPES = ["payments:read", "payments:write", "refunds:read", "refunds:write", "customers:read", "customers:write"]
 
 pytestmark = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 
@@ -32,6 +33,10 @@ def start(merchant: Merchant, **fields: str) -> str:
 def authorize(merchant: Merchant) -> str:
     payment = Payment.objects.get(pk=start(merchant, capture_method="manual"))
     return change_payment(payment, status="authorized").pk
+
+
+def pay(merchant: Merchant) -> Payment:
+    return change_payment(Payment.objects.get(pk=start(merchant)), status="completed")
 
 
 @pytest.fixture
@@ -52,6 +57,8 @@ def shell(transactional_db, server_url) -> dict[str, str]:
         "PAYMENT": start(merchant, order_id="order-1042"),
         "UNPAID": start(merchant),
         "AUTHORIZED": authorize(merchant),
+        "PAID": pay(merchant).pk,
+        "REFUND": create_refund(pay(merchant), key=None, by=owner)[0].pk,
     }
 
 

@@ -119,9 +119,9 @@ class TestKilledOnTheWayToTheProvider:
             assert payment.status == status, point
             assert list(told)[2:] == ["payment.authorized", f"payment.{status}"], point
             assert Operation.objects.count() == point
-            assert disagreements() == [], point
             if not killed:
                 assert point > 20, "the request did too little to be killed at"
+                assert disagreements() == []
                 return
         pytest.fail("the request never came to an end")
 

@@ -16,6 +16,7 @@ from accounts.policy import SCOPES
 from accounts.services import add_member, create_key, create_merchant
 from core.ids import new_id
 from ledger.services import book_refund_reserved
+from notifications.models import Event, WebhookDelivery, WebhookEndpoint
 from payments.models import Payment, Transaction
 from refunds.models import Refund
 from tests.tenants import Headers, bearer, logged_in
@@ -55,6 +56,18 @@ class Shop:
         common: dict[str, Any] = {"merchant": self.merchant, "payment_id": charge.payment_id, "charge": charge}
         Refund.objects.bulk_create(Refund(**common, amount=1, currency="USD") for _n in range(count))
 
+    def events(self, count: int) -> list[Event]:
+        common = {"merchant": self.merchant, "type": "payment.created", "sequence": 1, "payload": "{}"}
+        return Event.objects.bulk_create(Event(**common, object_id=new_id("pay")) for _n in range(count))
+
+    def endpoints(self, count: int) -> list[WebhookEndpoint]:
+        common = {"merchant": self.merchant, "url": "https://shop.example", "secret": "secret"}
+        return WebhookEndpoint.objects.bulk_create(WebhookEndpoint(**common) for _n in range(count))
+
+    def deliveries(self, count: int) -> None:
+        common = {"merchant": self.merchant, "endpoint": self.endpoints(1)[0], "status": "delivered"}
+        WebhookDelivery.objects.bulk_create(WebhookDelivery(**common, event=event) for event in self.events(count))
+
     def entries(self, count: int) -> None:
         """Each is booked with another."""
         where = {"merchant_id": self.merchant.pk, "currency": "USD"}
@@ -87,6 +100,9 @@ LISTS: list[tuple[str, str, More, str]] = [
     ("listTransactions", "transactions", Shop.transactions, "member key customer"),
     ("listRefunds", "refunds", Shop.refunds, "member key"),
     ("listEntries", "balance/entries", Shop.entries, "member key"),
+    ("listEvents", "events", Shop.events, "member key"),
+    ("listWebhookEndpoints", "webhook-endpoints", Shop.endpoints, "member key"),
+    ("listWebhookDeliveries", "webhook-deliveries", Shop.deliveries, "member key"),
     ("listCustomers", "customers", Shop.customers, "member key"),
     ("listMembers", "members", Shop.members, "member"),
     ("listApiKeys", "api-keys", Shop.keys, "member"),
@@ -105,6 +121,7 @@ def shop() -> Shop:
     shop.transactions(1)
     shop.refunds(1)
     shop.entries(1)
+    shop.deliveries(1)
     return shop
 
 
@@ -121,15 +138,17 @@ def headers(shop) -> dict[str, Headers]:
 def test_takes_as_many_queries_for_fifty_rows_as_for_one(shop, headers, path, more, who):
     url = f"/api/v1/{path.format(payment=Payment.objects.get().pk)}?page_size=100"
 
-    def queries(rows: set[int]) -> int:
+    def rows_and_queries() -> tuple[int, int]:
         with CaptureQueriesContext(connection) as captured:
             page = Client().get(url, headers=headers[who]).json()
-        assert {len(value) for value in page.values() if isinstance(value, list)} <= rows
-        return len(captured)
+        return max(len(value) for value in page.values() if isinstance(value, list)), len(captured)
 
-    one = queries({1, 2})
-    more(shop, MANY - 1)
-    assert queries({MANY, 2 * MANY}) == one <= MAX_QUERIES
+    few, queries = rows_and_queries()
+    assert few in (1, 2)
+    more(shop, MANY)
+    many, as_many_queries = rows_and_queries()
+    assert many >= MANY
+    assert as_many_queries == queries <= MAX_QUERIES
 
 
 def test_no_list_is_forgotten(client):

@@ -95,9 +95,12 @@ ARGUMENTS: dict[str, Callable[[World, Tenant], str]] = {
     "payment_id": lambda world, tenant: tenant.payments[Status.PENDING].pk,
     "checkout_receipt.payment_id": lambda world, tenant: tenant.payments[Status.COMPLETED].pk,
     "capture.payment_id": lambda world, tenant: tenant.payments[Status.AUTHORIZED].pk,
-    "capture.payment_id": lambda world, tenant: tenant.payments[Status.AUTHORIZED].pk,
     "refund_payment.payment_id": lambda world, tenant: tenant.payments[Status.COMPLETED].pk,
     "refund_id": lambda world, tenant: tenant.refund.pk,
+    "event_id": lambda world, tenant: tenant.delivery.event_id,
+    "endpoint_id": lambda world, tenant: tenant.endpoint.pk,
+    "webhook_enable.endpoint_id": lambda world, tenant: tenant.silent.pk,
+    "delivery_id": lambda world, tenant: tenant.delivery.pk,
     "order_id": lambda world, tenant: "order-0",
     "transaction_id": lambda world, tenant: tenant.transactions[0].pk,
     "member_id": lambda world, tenant: tenant.members["support"].pk,
@@ -159,6 +162,9 @@ BODIES: dict[str, Callable[[World, User], Body]] = {
     "payments POST": lambda world, user: {"customer_name": "Payer", "customer_email": PAYERS[0], "amount": 50},
     "payment PATCH": lambda world, user: {"description": "Other things"},
     "refunds POST": lambda world, user: {"payment_id": of(world, user).payments[Status.COMPLETED].pk},
+    "webhook_endpoints POST": lambda world, user: {"url": "https://people.example/hook", "event_types": ["*"]},
+    "webhook_endpoint PATCH": lambda world, user: {"description": "Another"},
+    "webhook_replay POST": lambda world, user: {"since": "2026-01-01T00:00:00Z", "until": "2100-01-01T00:00:00Z"},
 }
 
 

@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from rest_framework_simplejwt.tokens import RefreshToken
 
-from accounts.models import Login, User, normalize_email
+from accounts.models import EMAIL_LENGTH, Login, User, normalize_email
 from accounts.tokens import TokenInvalid, expiry_of, open_login, read_token, token_pair
 from core.errors import ApiError
 from core.mail import queue_email
@@ -31,8 +31,9 @@ class CredentialsWrong(ApiError):
 
 
 def spelling_of_user(request: HttpRequest, credentials: dict[str, Any] | None) -> str:
-    """One spelling of an address, so that the count of wrong passwords cannot be split."""
-    return normalize_email(str((credentials or {}).get("username") or ""))
+    """One spelling of an address, so that the count of wrong passwords cannot be split; as long as axes can keep,
+    for a text may grow as its letters become small."""
+    return normalize_email(str((credentials or {}).get("username") or ""))[:EMAIL_LENGTH]
 
 
 def log_in(request: HttpRequest, *, email: str, password: str) -> dict[str, str | int]:

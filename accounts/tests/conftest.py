@@ -78,6 +78,24 @@ def me(api: Client) -> Callable[..., Any]:
 
 
 @pytest.fixture
+def make_key(api: Client, owner: dict[str, str]) -> Callable[..., Any]:
+    """`make_key(scopes=…)` has the shop's owner, or `as_` somebody else, make an API key."""
+
+    def send(headers: dict[str, str] | None = None, as_: dict[str, str] = owner, **fields: Any) -> Any:
+        body = {"name": "Shop server", "scopes": ["payments:read"], **fields}
+        headers = {**as_, **(headers or {})}
+        return api.post("/api/v1/api-keys", body, headers=headers, content_type="application/json")
+
+    return send
+
+
+@pytest.fixture
+def use_key(api: Client) -> Callable[[str], Any]:
+    """The answer to a request with this secret."""
+    return lambda secret: api.get("/api/v1/payments", headers={"Authorization": f"Bearer {secret}"})
+
+
+@pytest.fixture
 def later(time_machine: Any) -> Callable[..., None]:
     """`later(minutes=5)` moves the clock, which stands still otherwise."""
     time_machine.move_to(timezone.now(), tick=False)
@@ -94,6 +112,13 @@ def refusal(answer: Any) -> tuple[int, str]:
     assert set(body) == {"status", "message", "error"}
     assert (body["status"], body["message"]) == ("error", body["error"]["message"])
     return answer.status_code, body["error"]["code"]
+
+
+def refused(answer: Any) -> bool:
+    """Whether a token did not count."""
+    assert refusal(answer) == (401, "token_invalid")
+    assert answer["WWW-Authenticate"].startswith('Bearer realm="Tillgate"')
+    return True
 
 
 def without_id(answer: Any) -> dict[str, Any]:

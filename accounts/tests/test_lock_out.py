@@ -135,6 +135,11 @@ class TestTheCount:
             client.post("/admin/login/", {"username": ADA.upper(), "password": WRONG}, REMOTE_ADDR=HERE)
         assert attempt(PASSWORD) == 429
 
+    def test_is_kept_for_whatever_is_typed_there(self, db, client):
+        for odd in ("\u0130" * 254, "x" * 254, "\u1e9e" * 254, "'\"<b>%00\\", "\U0001f511" * 200):
+            form = {"username": odd, "password": WRONG}
+            assert client.post("/admin/login/", form, REMOTE_ADDR=HERE).status_code == 200
+
 
 @pytest.mark.django_db(transaction=True)
 class TestManyAtOnce:

@@ -1,10 +1,7 @@
 """A merchant's team: invitations, roles, removals, and the owner who always remains."""
 
-from contextlib import suppress
-
 import pytest
 from django.core import signing
-from django.db import connection
 
 from accounts.models import Membership, Merchant, User
 from accounts.services import account_of, add_member, create_merchant
@@ -13,7 +10,6 @@ from accounts.services.registration import VERIFY_SALT
 from accounts.tests.conftest import ADA, PASSWORD, access, mailed_token, refusal, told
 from core.ids import new_id
 from core.mail import Email
-from tests.threads import at_once
 
 MEMBERS = "/api/v1/members"
 NEW = "another battery 7"
@@ -349,75 +345,3 @@ class TestAnotherTeam:
     def test_has_no_odd_ids(self, api, owner):
         for odd in ("mem_x", "mem_" + "0" * 25, "MEM_" + "0" * 26, "%00", "mer_" + "0" * 26, "'--"):
             assert api.get(f"{MEMBERS}/{odd}", headers=owner).status_code == 404, odd
-
-
-@pytest.mark.django_db(transaction=True)
-class TestAtOnce:
-    """SQLite has one writer; what counts here is the run on MariaDB and PostgreSQL."""
-
-    ROUNDS = 3 if connection.vendor == "sqlite" else 15
-
-    @pytest.fixture
-    def two(self, shop, bearer):
-        """Two owners, each with their headers and their row."""
-        users = [User.objects.create(email=f"{name}@example.com") for name in ("one", "other")]
-        return [(bearer(user), add_member(shop, user, "owner")) for user in users]
-
-    def test_two_owners_demote_each_other_and_one_remains(self, change, two):
-        (one, one_row), (other, other_row) = two
-        Membership.objects.filter(email="owner@shop.example.com").delete()
-        for _round in range(self.ROUNDS):
-            Membership.objects.update(role="owner")
-            answers = at_once(
-                [lambda: change(other_row, "viewer", as_=one), lambda: change(one_row, "viewer", as_=other)]
-            )
-            assert sorted(answer.status_code for answer in answers) in ([200, 403], [200, 409])
-            assert Membership.objects.filter(role="owner").count() == 1
-
-    def test_two_owners_remove_each_other_and_one_remains(self, remove, two, shop):
-        (one, one_row), (other, other_row) = two
-        Membership.objects.filter(email="owner@shop.example.com").delete()
-        for _round in range(self.ROUNDS):
-            for row in (one_row, other_row):
-                with suppress(Membership.DoesNotExist):
-                    row.refresh_from_db()
-                row.save()
-            answers = at_once([lambda: remove(other_row, as_=one), lambda: remove(one_row, as_=other)])
-            assert sorted(answer.status_code for answer in answers) in ([200, 403], [200, 409])
-            assert Membership.objects.count() == 1
-
-    def test_one_member_is_removed_once(self, member, remove):
-        for _round in range(self.ROUNDS):
-            row = add_member(Merchant.objects.get(), User.objects.create(email=f"{_round}@example.com"), "viewer")
-            answers = at_once([lambda row=row: remove(row)] * 4)
-            assert sorted(answer.status_code for answer in answers) == [200, 404, 404, 404]
-
-    def test_one_invitation_is_made_of_many(self, invite):
-        for round_ in range(self.ROUNDS):
-            answers = at_once([lambda n=round_: invite(f"{n}@example.com")] * 4)
-            assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409]
-
-    def test_one_invitation_is_made_of_many_with_one_key(self, invite):
-        for round_ in range(self.ROUNDS):
-            headers = {"Idempotency-Key": f"round-{round_}"}
-            answers = at_once([lambda n=round_, h=headers: invite(f"{n}@example.com", headers=h)] * 4)
-            assert {answer.status_code for answer in answers} == {201}
-            assert len({answer.json()["member"]["id"] for answer in answers}) == 1
-        assert Email.objects.count() == self.ROUNDS
-
-    def test_one_link_is_followed_once(self, invite, accept):
-        for round_ in range(self.ROUNDS):
-            invite(f"{round_}@example.com")
-            token = mailed_token("invitation")
-            answers = at_once([lambda token=token: accept(token, name="Ada", password=NEW)] * 4)
-            assert sorted(answer.status_code for answer in answers) == [200, 400, 400, 400]
-        assert User.objects.filter(memberships__role="developer").count() == self.ROUNDS
-
-    def test_a_link_is_followed_or_taken_back(self, invite, accept, remove):
-        for round_ in range(self.ROUNDS):
-            row_id = invite(f"{round_}@example.com").json()["member"]["id"]
-            row, token = Membership.objects.get(pk=row_id), mailed_token("invitation")
-            answers = at_once([lambda r=row: remove(r), lambda t=token: accept(t, name="Ada", password=NEW)])
-            assert answers[0].status_code == 200
-            assert answers[1].status_code in (200, 400)
-            assert not Membership.objects.filter(pk=row_id).exists()

@@ -2,15 +2,15 @@
 
 import pytest
 
-from accounts.access import CredentialThrottle
 from accounts.models import User
 from accounts.services import create_key, create_merchant
 from accounts.tests.conftest import ADA, PASSWORD, refusal
-from accounts.views.auth import AccountThrottle, LogInThrottle
 from core.mail import Email
-from payments.views import CreateThrottle, ReadThrottle
 
 WRONG = "another battery 7"
+LOG_IN, ACCOUNT = "accounts.views.auth.LogInThrottle", "accounts.views.auth.AccountThrottle"
+CREDENTIAL = "accounts.access.CredentialThrottle"
+CREATE, READ = "payments.views.CreateThrottle", "payments.views.ReadThrottle"
 HERE, ELSEWHERE = "192.0.2.1", "198.51.100.7"
 
 
@@ -21,8 +21,8 @@ def _noon(time_machine):
 
 @pytest.fixture
 def limit(monkeypatch):
-    """`limit(LogInThrottle, "3/min")` for this test."""
-    return lambda throttle, rate: monkeypatch.setattr(throttle, "rate", rate, raising=False)
+    """`limit(LOG_IN, "3/min")` for this test."""
+    return lambda throttle, rate: monkeypatch.setattr(f"{throttle}.rate", rate, raising=False)
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def codes(send, times):
 class TestANetwork:
     @pytest.fixture(autouse=True)
     def _three(self, limit, ada):
-        limit(LogInThrottle, "3/min")
+        limit(LOG_IN, "3/min")
 
     def test_tries_passwords_of_whoever_it_likes_three_times(self, attempt):
         assert codes(lambda n: attempt(email=f"{n}@example.com"), 5) == [401, 401, 401, 429, 429]
@@ -128,7 +128,7 @@ class TestANetwork:
 class TestAnAddress:
     @pytest.fixture(autouse=True)
     def _three(self, limit, ada):
-        limit(AccountThrottle, "3/hour")
+        limit(ACCOUNT, "3/hour")
 
     def test_is_tried_three_times_from_wherever(self, attempt):
         answers = codes(lambda n: attempt(password=WRONG, address=f"203.0.113.{n}"), 5)
@@ -172,7 +172,7 @@ class TestAnAddress:
 
 class TestTheHeaders:
     def test_tell_what_is_left(self, limit, ada, attempt):
-        limit(LogInThrottle, "3/min")
+        limit(LOG_IN, "3/min")
         answers = [attempt() for _n in range(4)]
         assert [answer["RateLimit-Limit"] for answer in answers] == ["3"] * 4
         assert [answer["RateLimit-Remaining"] for answer in answers] == ["2", "1", "0", "0"]
@@ -180,20 +180,20 @@ class TestTheHeaders:
         assert [answer.headers.get("Retry-After") for answer in answers] == [None, None, None, "51"]
 
     def test_tell_the_limit_that_is_closest(self, limit, ada, attempt):
-        limit(LogInThrottle, "9/min")
-        limit(AccountThrottle, "2/hour")
+        limit(LOG_IN, "9/min")
+        limit(ACCOUNT, "2/hour")
         answers = [attempt() for _n in range(3)]
         assert [answer["RateLimit-Limit"] for answer in answers] == ["2"] * 3
         assert answers[2].status_code == 429
         assert answers[2]["Retry-After"] == answers[2]["RateLimit-Reset"] == str(3600 - 10 + 1)
 
     def test_tell_it_of_a_refusal_too(self, limit, ada, attempt):
-        limit(LogInThrottle, "3/min")
+        limit(LOG_IN, "3/min")
         refused = attempt(password=WRONG)
         assert (refused.status_code, refused["RateLimit-Remaining"]) == (401, "2")
 
     def test_of_a_429_come_with_the_envelope(self, limit, ada, attempt):
-        limit(LogInThrottle, "1/min")
+        limit(LOG_IN, "1/min")
         attempt()
         refused = attempt()
         assert refusal(refused) == (429, "rate_limited")
@@ -203,14 +203,14 @@ class TestTheHeaders:
 
 class TestACredential:
     def test_of_a_person_counts_alone(self, limit, ada, bearer, api, owner):
-        limit(CredentialThrottle, "3/min")
+        limit(CREDENTIAL, "3/min")
         one, other = bearer(ada), bearer(ada)
         answers = codes(lambda n: api.get("/api/v1/auth/me", headers=(one, other)[n % 2]), 4)
         assert answers == [200, 200, 200, 429]
         assert api.get("/api/v1/auth/me", headers=owner).status_code == 200
 
     def test_of_a_merchant_counts_with_its_others(self, limit, api, key, shop):
-        limit(CredentialThrottle, "3/min")
+        limit(CREDENTIAL, "3/min")
         one, other = key(), key()
         answers = codes(lambda n: api.get("/api/v1/payments", headers=(one, other)[n % 2]), 4)
         assert answers == [200, 200, 200, 429]
@@ -218,7 +218,7 @@ class TestACredential:
         assert api.get("/api/v1/payments", headers=rival).status_code == 200
 
     def test_counts_from_everywhere(self, limit, api, key):
-        limit(CredentialThrottle, "3/min")
+        limit(CREDENTIAL, "3/min")
         headers = key()
         addresses = [f"203.0.113.{n}" for n in range(4)]
         answers = codes(lambda n: api.get("/api/v1/payments", headers=headers, REMOTE_ADDR=addresses[n]), 4)
@@ -228,7 +228,7 @@ class TestACredential:
 class TestStartingPayments:
     @pytest.fixture(autouse=True)
     def _three(self, limit, shop):
-        limit(CreateThrottle, "3/min")
+        limit(CREATE, "3/min")
 
     def test_without_a_credential_is_counted_by_network(self, pay):
         assert codes(lambda n: pay(), 4) == [201, 201, 201, 429]
@@ -237,7 +237,7 @@ class TestStartingPayments:
         headers = key()
         assert codes(lambda n: pay(headers=headers), 5) == [201] * 5
         assert codes(lambda n: pay(headers=headers, merchant_id=shop.pk), 5) == [201] * 5
-        limit(CredentialThrottle, "11/min")
+        limit(CREDENTIAL, "11/min")
         assert codes(lambda n: pay(headers=headers), 2) == [201, 429]
 
     def test_with_the_key_of_another_merchant_is_counted_by_network(self, pay, key, shop):
@@ -254,6 +254,6 @@ class TestStartingPayments:
 class TestReadingPayments:
     @pytest.mark.parametrize("method", ["get", "head"])
     def test_is_counted_by_network(self, limit, pay, api, method):
-        limit(ReadThrottle, "3/min")
+        limit(READ, "3/min")
         url = f"/api/v1/payments/{pay().json()['payment']['id']}"
         assert codes(lambda n: getattr(api, method)(url), 4) == [200, 200, 200, 429]

@@ -86,7 +86,7 @@ class RollView(AccessView):
         tag=TAG,
         body=RollRequest,
         keyed=True,
-        errors=(services.KeyInactive,),
+        errors=(services.KeyInactive, services.TooManyKeys),
         description="A new key with the same scopes; the old one stays good for some hours, so that programs can "
         "change over one by one.",
     )

@@ -20,10 +20,10 @@ from ledger.balances import balances
 from ledger.models import Settlement
 from ledger.verification import verify
 from notifications.models import EVENT_TYPES, Event
-from payments.models import HOLDS_ORDER, UNPAID, Payment, Status, Transaction, TransactionStatus
+from payments.models import HOLDS_ORDER, Payment, Status, Transaction, TransactionStatus
 from payments.providers import PROVIDERS
 from payments.serializers import MerchantPayment
-from payments.services.status import order_key
+from payments.services.status import EXPIRES, order_key
 from sandbox.models import Charge
 from sandbox.services import create_charge
 
@@ -115,7 +115,7 @@ class TestConsistency:
             paid = payment.status == Status.COMPLETED
             assert payment.amount_captured == (payment.amount if paid else 0)
             assert (payment.completed_at is not None) == paid
-            assert payment.due_at == (payment.expires_at if payment.status in UNPAID else None)
+            assert payment.due_at == (payment.expires_at if payment.status in EXPIRES else None)
             assert bool(payment.cancellation_reason) == (payment.status == Status.CANCELLED)
             assert payment.failure_code or payment.status != Status.FAILED
 

@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 CLAIM_SECONDS = 20.0  # for which a turn takes new rows; the next one does while it waits for its last answers
 TICK_SECONDS = 0.2  # how often new rows are looked for while everything waits
 LINGER_SECONDS = 0.01  # after an answer, for others to be recorded with it
-HEAD = 512  # due rows that are looked at, the oldest
+HEAD = 256  # due rows that are looked at, the oldest
 RESOLVER_THREADS = 64  # a resolver that is slow for one name does not hold up the others
 
 UNREADABLE_SECRET, OUR_FAULT = "unreadable_secret", "internal_error"

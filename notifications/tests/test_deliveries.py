@@ -85,7 +85,7 @@ class TestMessage:
         request = sink.received[0]
         assert (message.url, message.body) == (made.url, request.body)
         sent = {name: value for name, value in request.headers.items() if name not in ("host", "content-length")}
-        assert sent == {name.lower(): value for name, value in message.headers.items()} | {"connection": "close"}
+        assert sent == {name.lower(): value for name, value in message.headers.items()}
 
 
 class TestResend:

@@ -70,7 +70,7 @@ class TestFailure:
             ("redirect", 301, ""),
             ("hang", None, "timeout"),
             ("drip", None, "timeout"),
-            ("close", None, "invalid_answer"),
+            ("close", None, "connection_failed"),
             ("garbage", None, "invalid_answer"),
             ("two_lengths", None, "invalid_answer"),
         ],

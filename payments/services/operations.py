@@ -37,8 +37,8 @@ def open_operation(
 
 
 def ask(txn: Transaction, charge: Transaction) -> OperationResult:
-    """The provider's answer. One that was just begun (`pending` in the hands of the caller) is sent; any other is looked
-    up first, never sent first. Raises ProviderUnavailable: also when it is closed and the provider has no trace of it."""
+    """The provider's answer. What was just begun (`pending` in the caller's hands) is sent; anything else is looked up
+    first, never sent first. Raises ProviderUnavailable, also when it is closed and the provider never heard of it."""
     provider = PROVIDERS[txn.provider]
     result = None if txn.status == TransactionStatus.PENDING else provider.lookup_operation(txn.pk)
     if result is not None:
