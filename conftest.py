@@ -18,6 +18,10 @@ from accounts.services.logins import start_login
 from core import queue
 from ledger import triggers
 
+hypothesis.register_profile("tests", deadline=None)  # a busy machine is no fault
+hypothesis.load_profile("tests")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _booked_rows_may_be_emptied() -> Iterator[None]:
     """Django empties the tables after a test that commits; the triggers that keep the books stand aside for that."""
@@ -33,10 +37,6 @@ def _booked_rows_may_be_emptied() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(FlushCommand, "handle", empty)
         yield
-
-
-hypothesis.register_profile("tests", deadline=None)  # a busy machine is no fault
-hypothesis.load_profile("tests")
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,8 @@ from django.utils import timezone
 from core.queue import LEASE, run_due
 from notifications.models import Event
 from payments.models import Payment, Transaction
-from payments.services.authorizations import LAPSE_RETRY
+from payments.providers import OperationResult
+from payments.services.authorizations import LAPSE_RETRY, apply_operation
 from payments.services.status import AUTHORIZATION_LIFETIME
 from sandbox import services as sandbox
 from sandbox.models import Charge, Operation
@@ -376,3 +377,35 @@ class TestAnAuthorizationThatComesTooLate:
         assert (late_charge.status, operation().status) == ("cancelled", "succeeded")
         assert read(late)["failure"]["code"] == "order_already_paid"
         assert disagreements() == []
+
+
+class TestAnswer:
+    """What a provider says of a capture that is in flight, whoever brings it."""
+
+    @pytest.fixture
+    def txn(self, authorized, capture, settings):
+        payment_id = authorized()
+        settings.SANDBOX_FAULT = "down"
+        capture(payment_id)
+        return operation()
+
+    @pytest.fixture
+    def say(self, txn):
+        def bring(status):
+            result = OperationResult(status, txn.pk, "cap_1", txn.charge.provider_reference, txn.money)
+            apply_operation(txn.pk, result)
+            txn.refresh_from_db()
+            return txn.status, txn.payment.status, Payment.objects.get().amount_captured
+
+        return bring
+
+    def test_that_it_is_still_at_work_keeps_it_in_flight(self, txn, say):
+        assert say("processing") == ("processing", "authorized", 0)
+        assert (txn.open_for, txn.due_at > timezone.now()) == (txn.payment_id, True)
+
+    def test_told_twice_or_taken_back_changes_nothing(self, txn, say):
+        say("succeeded")
+        for status in ("succeeded", "failed", "processing"):
+            assert say(status)[::2] == ("succeeded", 10000)
+            assert (txn.open_for, txn.due_at) == (None, None)
+        assert told(txn.payment_id).count("payment.completed") == 1
