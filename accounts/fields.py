@@ -62,19 +62,5 @@ class PatternField(TextField):
         return text
 
 
-class SetField(serializers.ListField):
-    """A list that names nothing twice."""
-
-    @property
-    def rules(self) -> dict[str, Any]:
-        return {"uniqueItems": True, "minItems": 0 if self.allow_empty else 1}
-
-    def to_internal_value(self, data: Any) -> list[Any]:
-        items = super().to_internal_value(data)
-        if len(set(items)) < len(items):
-            raise serializers.ValidationError("Name each only once.")
-        return items
-
-
 def country(**options: Any) -> PatternField:
     return PatternField("[A-Z]{2}", "Two capitals, such as US.", help_text="ISO 3166-1 alpha-2", **options)

@@ -9,6 +9,7 @@ import sys
 from contextlib import ExitStack
 from types import FrameType
 
+from bench import deliveries
 from bench.database import Unusable, durability, engine_of, fresh
 from bench.load import Broken, run_slice
 from bench.operations import Operation, operations
@@ -50,7 +51,7 @@ def measure(rows: list[Operation], ports: dict, options: argparse.Namespace) -> 
     return results
 
 
-def run(options: argparse.Namespace, url: str) -> Results:
+def run(options: argparse.Namespace, url: str) -> tuple[Results, deliveries.Rates]:
     """Makes the database and the servers, measures, and cleans up whatever happens."""
     with ExitStack() as stack:
         stack.enter_context(fresh(url))
@@ -61,7 +62,7 @@ def run(options: argparse.Namespace, url: str) -> Results:
         )
         print(f"{durability(url)}; load before: {os.getloadavg()[0]:.2f} on {os.cpu_count()} cores\n")
         ports = {side: stack.enter_context(served(side, url)) for side in SIDES}
-        return measure(operations(ports), ports, options)
+        return measure(operations(ports), ports, options), deliveries.measure(url, options.rounds)
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
@@ -76,11 +77,11 @@ def main() -> int:
     for number in SIGNALS:
         signal.signal(number, _stop)
     try:
-        results = run(options, database_url())
+        results, rates = run(options, database_url())
     except (Broken, Unusable) as error:
         print(error, file=sys.stderr)
         return 1
-    print(table(results))
+    print(table(results), deliveries.table(rates), sep="\n\n")
     wrong = faults(results)
     if wrong:
         print("\nAnswers that were not 2xx, so the numbers mean nothing:", *wrong, sep="\n", file=sys.stderr)

@@ -14,10 +14,12 @@ COUNT = 2000  # deliveries of a slice
 SIDES = {"floor": "bench.floor_deliveries", "ours": "bench.our_deliveries"}
 LINE = "{:<14}{:<11}{:>7}   {}"
 
+Rates = dict[str, list[float]]  # deliveries per second of each side, one a round
 
-def measure(url: str, rounds: int) -> dict[str, list[float]]:
-    """Deliveries per second of each side in each round. Raises Broken."""
-    rates: dict[str, list[float]] = {side: [] for side in SIDES}
+
+def measure(url: str, rounds: int) -> Rates:
+    """Sends COUNT deliveries from each side in each round. Raises Broken."""
+    rates: Rates = {side: [] for side in SIDES}
     with _sink() as port:
         for _round in range(rounds):
             for side in random.sample(list(SIDES), len(SIDES)):
@@ -38,21 +40,19 @@ def _sink() -> Iterator[str]:
     """The port of a receiver in a process of its own."""
     process = subprocess.Popen([sys.executable, "-m", "bench.sink"], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     try:
-        assert process.stdout is not None
         yield process.stdout.readline().strip()
     finally:
         process.terminate()
         process.wait()
 
 
-def table(rates: dict[str, list[float]]) -> str:
+def table(rates: Rates) -> str:
     floor, ours = rates["floor"], rates["ours"]
     ratios = [one / other for one, other in zip(ours, floor, strict=True)]
     spread = f"{median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})"
-    return "\n".join(
-        [
-            LINE.format("operation", "side", "per s", "per s/floor"),
-            LINE.format("webhooks", "floor", f"{median(floor):.0f}", ""),
-            LINE.format("webhooks", "ours", f"{median(ours):.0f}", spread),
-        ]
-    )
+    lines = [
+        LINE.format("operation", "side", "per s", "per s/floor"),
+        LINE.format("webhooks", "floor", f"{median(floor):.0f}", ""),
+        LINE.format("webhooks", "ours", f"{median(ours):.0f}", spread),
+    ]
+    return "\n".join(lines)

@@ -20,7 +20,7 @@ from bench.load import HOST, Broken, encode
 
 URL = os.environ["DATABASE_URL"]
 IS_SQLITE = engine_of(URL) == "sqlite3"
-BATCH, CONNECTIONS = 200, 32
+CONNECTIONS = 32
 LEASE = 60  # seconds
 KEY = os.urandom(32)
 PAYLOAD = '{"id":"pay_01m7xt2s0arrqj7g231der0e2g","status":"completed","amount":50.00,"note":"' + "x" * 170 + '"}'
@@ -29,7 +29,7 @@ MAKE = (
     "CREATE TABLE IF NOT EXISTS floor_delivery"
     " (id VARCHAR(32) NOT NULL PRIMARY KEY, payload VARCHAR(400) NOT NULL, due_at BIGINT)"
 )
-CLAIM = "SELECT id, payload FROM floor_delivery WHERE due_at <= {now} ORDER BY due_at LIMIT " + str(BATCH)
+CLAIM = "SELECT id, payload FROM floor_delivery WHERE due_at <= {now} ORDER BY due_at LIMIT 200"
 LOCK = "" if IS_SQLITE else " FOR UPDATE SKIP LOCKED"
 BEGIN = "BEGIN IMMEDIATE" if IS_SQLITE else "BEGIN"
 

@@ -8,11 +8,12 @@ import django
 
 django.setup()
 
+from django.utils import timezone  # noqa: E402
+
 from accounts.models import Merchant  # noqa: E402 after the set-up
 from bench.floor_deliveries import PAYLOAD  # noqa: E402
 from bench.load import HOST, Broken  # noqa: E402
 from core.ids import new_id  # noqa: E402
-from django.utils import timezone  # noqa: E402
 from notifications.models import Event, WebhookDelivery, WebhookEndpoint  # noqa: E402
 from notifications.services import create_endpoint, send_due  # noqa: E402
 

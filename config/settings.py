@@ -121,6 +121,7 @@ AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
     "django.contrib.auth.backends.ModelBackend",
 ]
+PASSWORD_RESET_TIMEOUT = 3600  # seconds that a mailed link is good for
 OPEN_REGISTRATION = env.bool("OPEN_REGISTRATION", default=False)  # whether anybody may make an account
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"

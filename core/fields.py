@@ -162,3 +162,17 @@ class TimeField(serializers.DateTimeField):
 
     def to_representation(self, value: Any) -> Any:
         return value
+
+
+class SetField(serializers.ListField):
+    """A list that names nothing twice."""
+
+    @property
+    def rules(self) -> dict[str, Any]:
+        return {"uniqueItems": True, "minItems": 0 if self.allow_empty else 1}
+
+    def to_internal_value(self, data: Any) -> list[Any]:
+        items = super().to_internal_value(data)
+        if len(set(items)) < len(items):
+            raise serializers.ValidationError("Name each only once.")
+        return items

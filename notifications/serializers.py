@@ -7,7 +7,7 @@ from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
 from core.api import StrictSerializer
-from core.fields import FlagField, OneOfField, OptionalField, TextField, TimeField
+from core.fields import FlagField, OneOfField, OptionalField, SetField, TextField, TimeField
 from core.targets import MAX_URL_LENGTH
 from notifications import examples
 from notifications.models import DESCRIPTION_LENGTH, EVENT_TYPES, WebhookDelivery, WebhookEndpoint
@@ -47,7 +47,7 @@ class EndpointRequest(StrictSerializer):
     """Where to tell, and of what."""
 
     url = TextField(max_length=MAX_URL_LENGTH, help_text="A public https address")
-    event_types = serializers.ListField(
+    event_types = SetField(
         child=OneOfField([(pattern, pattern) for pattern in PATTERNS]),
         allow_empty=False,
         max_length=MAX_PATTERNS,

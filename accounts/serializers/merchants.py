@@ -7,7 +7,7 @@ from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
 from accounts import examples
-from accounts.fields import AddressField, PatternField, SetField, country
+from accounts.fields import AddressField, PatternField, country
 from accounts.models import (
     COLOR_PATTERN,
     EMAIL_LENGTH,
@@ -30,6 +30,7 @@ from core.fields import (
     NumberField,
     OneOfField,
     OptionalField,
+    SetField,
     TextField,
     TimeField,
 )

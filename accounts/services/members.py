@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Membership, Merchant, User
-from accounts.services.registration import LinkInvalid, mark_verified, set_password
+from accounts.services.registration import LinkInvalid, take_over
 from core.errors import ApiError, NotFound, NotPermitted, ParameterMissing
 from core.idempotency import create_once, fingerprint
 from core.mail import queue_email
@@ -121,8 +121,7 @@ def _claim_account(email: str, name: str, password: str) -> User:
         raise LinkInvalid(param="token")
     user.name = name or user.name
     user.save(update_fields=["name"])
-    set_password(user, password)
-    mark_verified(user)
+    take_over(user, password)
     return user
 
 

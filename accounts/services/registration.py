@@ -13,7 +13,7 @@ from django.db import IntegrityError, transaction
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.models import Membership, Merchant, User, normalize_email
+from accounts.models import ApiKey, Membership, Merchant, User, normalize_email
 from accounts.services.logins import end_logins, shown_time
 from accounts.services.merchants import add_member, create_merchant
 from core.errors import ApiError
@@ -109,6 +109,15 @@ def verify_email(user: User, token: str) -> User:
     return user
 
 
+def take_over(user: User, password: str) -> None:
+    """Gives the account to whoever reads its mailbox. If nobody had shown that before, somebody else may have made
+    it: their password and log-ins end, and so do the API keys that they made. Raises PasswordWeak."""
+    set_password(user, password)
+    if not user.email_verified:
+        ApiKey.objects.filter(created_by=user, revoked_at=None).update(revoked_at=timezone.now())
+    mark_verified(user)
+
+
 def mark_verified(user: User) -> None:
     if not user.email_verified:
         user.email_verified_at = timezone.now()
@@ -140,8 +149,7 @@ def reset_password(token: str, password: str) -> User:
     """Sets the password by a mailed link, which proves the address too. Raises LinkInvalid, PasswordWeak."""
     user = User.objects.select_for_update().get(pk=user_to_reset(token).pk)
     user_to_reset(token)  # again, now that the row is locked: of two at once one wins
-    set_password(user, password)
-    mark_verified(user)
+    take_over(user, password)
     forget_wrong_passwords(username=user.email)  # as LockedOut promises
     return user
 

@@ -34,7 +34,7 @@ class Link:
     kind: str
     token: str
     form: dict[str, str]
-    days: int
+    hours: int
 
     @property
     def path(self):
@@ -45,12 +45,12 @@ class Link:
 def link(request, unconfirmed, invite):
     if request.param == "verify":
         services.send_verification(unconfirmed)
-        return Link("verify", mailed_token("verify_email"), {"password": PASSWORD}, days=3)
+        return Link("verify", mailed_token("verify_email"), {"password": PASSWORD}, hours=72)
     if request.param == "reset":
         services.ask_for_reset(ADA)
-        return Link("reset", mailed_token("password_reset"), {"password": NEW}, days=3)
+        return Link("reset", mailed_token("password_reset"), {"password": NEW}, hours=1)
     invite()
-    return Link("join", mailed_token("invitation"), {"name": "Nora", "password": NEW}, days=7)
+    return Link("join", mailed_token("invitation"), {"name": "Nora", "password": NEW}, hours=7 * 24)
 
 
 def everything():
@@ -91,8 +91,8 @@ class TestEveryLink:
         assert client.post(link.path, link.form).status_code == 410
         assert everything() == before
 
-    def test_is_good_for_days_and_no_longer(self, client, link, later):
-        later(days=link.days, minutes=-1)
+    def test_is_good_for_its_time_and_no_longer(self, client, link, later):
+        later(hours=link.hours, minutes=-1)
         assert client.get(link.path).status_code == 200
         later(minutes=2)
         before = everything()

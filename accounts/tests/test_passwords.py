@@ -4,8 +4,15 @@ import pytest
 from django.conf import settings as conf
 from django.core import signing
 
-from accounts.models import User
-from accounts.services import account_of, ask_for_reset, invite_member, send_verification, suspend_merchant
+from accounts.models import Merchant, User
+from accounts.services import (
+    account_of,
+    ask_for_reset,
+    create_key,
+    invite_member,
+    send_verification,
+    suspend_merchant,
+)
 from accounts.services.members import INVITATION_SALT
 from accounts.services.registration import VERIFY_SALT
 from accounts.tests.conftest import ADA, PASSWORD, access, mailed_token, refusal, told
@@ -366,3 +373,11 @@ class TestSomebodyWhoRegisteredTheAddressOfAnother:
         User.objects.get().memberships.all().delete()
         pay(customer_email=ADA, merchant_id=shop.pk)
         assert refusal(api.get("/api/v1/payments", headers=access(mallory))) == (403, "email_unverified")
+
+    def test_has_made_keys_that_open_nothing_afterwards(self, api, ask, reset):
+        mallory, merchant = User.objects.get(email=ADA), Merchant.objects.get(name="Trap")
+        scopes = ["payments:read"]
+        _row, secret = create_key(merchant, by=mallory, by_role="owner", key=None, name="Door", scopes=scopes)
+        ask()
+        assert reset().status_code == 200
+        assert api.get("/api/v1/payments", headers={"Authorization": f"Bearer {secret}"}).status_code == 401

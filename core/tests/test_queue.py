@@ -203,8 +203,8 @@ class TestRunTask:
 
 class TestLateRows:
     def test_names_every_queue(self, db):
-        queues = {"Email", "Payment", "Transaction", "ProviderNotice", "Charge", "Operation", "WebhookDelivery"}
-        assert late_rows() == dict.fromkeys(queues, 0)
+        of_payments = {"Payment", "Transaction", "ProviderNotice", "Settlement", "Charge", "Operation"}
+        assert late_rows() == dict.fromkeys({"Email", "WebhookDelivery", *of_payments}, 0)
 
     def test_counts_what_is_past_due_for_long(self, job):
         job(-LATE.total_seconds() - 1), job(-LATE.total_seconds() + 5), job(60), job(None)

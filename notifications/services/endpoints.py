@@ -8,7 +8,8 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from accounts.models import Membership, Merchant, User
+from accounts.models import Merchant, User
+from accounts.policy import roles_with
 from core.errors import ApiError, NotFound
 from core.idempotency import create_once, fingerprint
 from core.mail import queue_email
@@ -30,7 +31,6 @@ SECRET_OVERLAP = timedelta(hours=24)  # for which the previous secret still sign
 EVERYTHING = "*"
 # What an endpoint may ask for: everything, all of a noun, or one type.
 PATTERNS = [EVERYTHING, *dict.fromkeys(f"{name.partition('.')[0]}.*" for name in EVENT_TYPES), *EVENT_TYPES]
-TOLD_OF_DISABLING = (Membership.Role.OWNER, Membership.Role.ADMIN, Membership.Role.DEVELOPER)
 
 Status, Reason = WebhookEndpoint.Status, WebhookEndpoint.Reason
 
@@ -193,7 +193,7 @@ def give_up_on(endpoint: WebhookEndpoint, reason: str) -> None:
     publish(ENDPOINT_DISABLED, merchant_id=endpoint.merchant_id, object_id=endpoint.pk, data=describe(endpoint))
     context = {"merchant": endpoint.merchant.name, "endpoint": endpoint.url, "reason": reason}
     people = User.objects.filter(
-        memberships__merchant=endpoint.merchant_id, memberships__role__in=TOLD_OF_DISABLING, is_active=True
+        memberships__merchant=endpoint.merchant_id, memberships__role__in=roles_with("webhooks:write"), is_active=True
     )
     for user in people:
         queue_email("endpoint_disabled", to=user.email, context=context, merchant_id=endpoint.merchant_id)

@@ -18,6 +18,7 @@ from notifications.services import (
     prune_events,
     replay,
     resend,
+    send_test_event,
 )
 from notifications.services.events import MAX_SNAPSHOT_BYTES
 
@@ -166,6 +167,10 @@ class TestReplay:
         late = endpoint(event_types=["payment.failed"])
         assert replay(late, **EVER) == 1
         assert late.deliveries.get().event.type == "payment.failed"
+
+    def test_leaves_out_the_tests_of_other_endpoints(self, endpoint):
+        send_test_event(endpoint("500"))
+        assert replay(endpoint(), **EVER) == 0
 
     def test_goes_through_many_in_batches(self, endpoint, tell, monkeypatch):
         monkeypatch.setattr(deliveries, "REPLAY_BATCH", 3)

@@ -67,7 +67,8 @@ class TestPlaces:
             dispatch, "LANES", {False: dispatch.Lane(places=4, each=4), True: dispatch.Lane(places=2, each=1)}
         )
         assert chosen_of(well) == 4
-        assert sum(chosen_of(endpoint, dead) for endpoint in dead) == 0
+        assert sum(chosen_of(endpoint) for endpoint in dead) <= 2
+        assert chosen_of(dead[2], dead[:2]) == 0
         assert chosen_of(well, dead * 10) == 4
 
     def test_are_shared_when_there_are_too_few(self, backlog, monkeypatch):
@@ -81,6 +82,11 @@ class TestPlaces:
         oldest = WebhookDelivery.objects.order_by("due_at")[: HEALTHY.each]
         assert set(choose([])) == {delivery.pk for delivery in oldest}
         assert one.deliveries.count() == HEALTHY.each + 2
+
+    def test_are_there_for_an_endpoint_behind_a_backlog(self, backlog, monkeypatch):
+        monkeypatch.setattr(dispatch, "HEAD", 10)
+        crowd, quiet = backlog(20), backlog(2)
+        assert (chosen_of(crowd), chosen_of(quiet)) == (HEALTHY.each, 2)
 
     def test_take_no_row_that_is_not_due(self, backlog):
         backlog(3)
@@ -120,7 +126,8 @@ class TestTurn:
         send()
         assert open_while_sending == [before] * 3
 
-    def test_does_not_let_those_that_hang_delay_the_others(self, backlog, send, sink):
+    def test_does_not_let_those_that_hang_delay_the_others(self, backlog, send, sink, monkeypatch):
+        monkeypatch.setattr(dispatch, "TICK_SECONDS", 3)
         for _n in range(4):
             backlog(HEALTHY.each, "hang")
         backlog(60)

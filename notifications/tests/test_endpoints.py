@@ -169,6 +169,14 @@ class TestChanges:
             disable_endpoint(endpoint)
         assert enable_endpoint(endpoint).disabled_reason == ""
 
+    def test_begin_with_a_clean_slate_when_it_is_enabled(self, endpoint, tell, send):
+        made = endpoint("500")
+        tell()
+        send()
+        disable_endpoint(made)
+        enabled = enable_endpoint(made)
+        assert (enabled.failures, enabled.failing_since) == (0, None)
+
     def test_stop_what_was_on_its_way_when_it_is_disabled(self, endpoint, tell, only, send, sink):
         made = endpoint()
         tell()

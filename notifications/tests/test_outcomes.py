@@ -274,6 +274,13 @@ class TestLateNews:
         self.answer(claimed, 500)
         assert (only().status, only().due_at) == ("failed", None)
 
+    def test_does_not_disable_an_endpoint_twice(self, claimed):
+        disable_endpoint(claimed.endpoint)
+        self.answer(claimed, 410)
+        claimed.endpoint.refresh_from_db()
+        assert (claimed.endpoint.disabled_reason, claimed.endpoint.failures) == ("requested", 0)
+        assert not Event.objects.filter(type="webhook_endpoint.disabled").exists()
+
     def test_leaves_a_row_to_the_worker_that_has_it_now(self, claimed, only, time_machine):
         time_machine.move_to(NOW + LEASE * 2, tick=False)
         theirs = claim_batch(WebhookDelivery.objects.all(), 1)[0]
