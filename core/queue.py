@@ -21,6 +21,7 @@ LEASE = timedelta(seconds=60)  # longer than any provider call may take
 RETRY_DELAYS = [timedelta(seconds=s) for s in (1, 5, 15, 60, 300, 1800)]  # after a crash; the last repeats
 LATE = timedelta(minutes=2)  # past due by this much, a row counts as stuck
 ERROR_LENGTH = 500
+HOUSEKEEPING = 60.0  # seconds between turns from which a task does no jobs but keeps house
 BATCH = 100  # jobs of one kind before the others have their turn
 
 
@@ -111,10 +112,12 @@ def error_text(error: Exception) -> str:
 
 
 def run_due(limit: int = 1000) -> int:
-    """Runs every registered task until nothing is due, in this thread: for tests and for commands."""
+    """Runs the jobs of every queue until nothing is due, in this thread: for tests and for commands. Tasks that come
+    round less often than HOUSEKEEPING keep house (prune, verify) and are left out."""
+    jobs = [task for task in registry.values() if task.every < HOUSEKEEPING]
     total = 0
     for _round in range(limit):
-        done = sum(task.handler() for task in list(registry.values()))
+        done = sum(task.handler() for task in jobs)
         if not done:
             return total
         total += done
