@@ -75,7 +75,7 @@ class TestProduction:
 class TestMissing:
     @pytest.mark.parametrize("name", REQUIRED)
     def test_stops_the_start_with_its_name(self, manage, name):
-        example = {other: SET[other] for other in REQUIRED} | KEYS
+        example = {other: SET[other] for other in REQUIRED} | KEYS | {"DATABASE_URL": "sqlite:///var/unused.sqlite3"}
         done = manage("serve", **{**example, "ENV_FILE": os.devnull, name: None})
         assert done.returncode == 1
         assert done.stderr == f"Tillgate is not configured: Set the {name} environment variable\n"

@@ -211,7 +211,7 @@ class TestResolvedName:
 
 @pytest.mark.usefixtures("loopback_allowed")
 class TestAnswer:
-    QUICK = Client(total_seconds=0.3)
+    QUICK = Client(total_seconds=1.0)
 
     @pytest.mark.parametrize("status", [200, 204, 400, 410, 500])
     def test_is_its_status_and_the_start_of_its_body(self, sink, status):
