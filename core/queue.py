@@ -6,6 +6,7 @@ and the row is due again, so a handler reads the state first and is safe to run 
 """
 
 import logging
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -53,6 +54,7 @@ class Task:
 
 
 registry: dict[str, Task] = {}
+stopping = threading.Event()  # this process is to end: a turn that may last takes no new jobs
 
 
 def periodic(name: str, every: float, handler: Callable[[], int], *, turns: int = 1) -> None:

@@ -31,6 +31,9 @@ EVENT_TYPES = [
     ENDPOINT_TEST,
 ]
 
+# What an endpoint may ask for: everything, all of a noun, or one type.
+PATTERNS = ["*", *dict.fromkeys(f"{name.partition('.')[0]}.*" for name in EVENT_TYPES), *EVENT_TYPES]
+
 DESCRIPTION_LENGTH = 500
 REASON_LENGTH = 32
 FAILING_AFTER = 3  # failures in a row

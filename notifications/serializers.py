@@ -10,8 +10,7 @@ from core.api import StrictSerializer
 from core.fields import FlagField, OneOfField, OptionalField, SetField, TextField, TimeField
 from core.targets import MAX_URL_LENGTH
 from notifications import examples
-from notifications.models import DESCRIPTION_LENGTH, EVENT_TYPES, WebhookDelivery, WebhookEndpoint
-from notifications.services import PATTERNS
+from notifications.models import DESCRIPTION_LENGTH, EVENT_TYPES, PATTERNS, WebhookDelivery, WebhookEndpoint
 
 STATUSES = [choice for choice in WebhookEndpoint.Status.choices if choice[0] != WebhookEndpoint.Status.DELETED]
 MAX_PATTERNS = 100

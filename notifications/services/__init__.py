@@ -3,7 +3,6 @@
 from notifications.services.deliveries import Message, ReplayTooLarge, preview, replay, resend
 from notifications.services.dispatch import send_due
 from notifications.services.endpoints import (
-    PATTERNS,
     EndpointDisabled,
     EventTypeUnknown,
     TooManyEndpoints,
@@ -18,7 +17,6 @@ from notifications.services.endpoints import (
 from notifications.services.events import prune_events, publish
 
 __all__ = [
-    "PATTERNS",
     "EndpointDisabled",
     "EventTypeUnknown",
     "Message",

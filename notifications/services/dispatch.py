@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from core.encryption import DecryptionError
 from core.http import Answer, CallFailed, Client
-from core.queue import claim_batch
+from core.queue import claim_batch, stopping
 from notifications.models import Event, WebhookDelivery, WebhookEndpoint
 from notifications.services.deliveries import Message, compose
 from notifications.services.endpoints import drop
@@ -79,7 +79,7 @@ class Turn:
 
     def send_while_due(self) -> None:
         end = time.monotonic() + CLAIM_SECONDS
-        while time.monotonic() < end:
+        while time.monotonic() < end and not stopping.is_set():
             self._start()
             if not self.in_flight:
                 return

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from datetime import timedelta
-from typing import Any
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -19,18 +18,16 @@ from core.transactions import with_retries
 from notifications.models import (
     ENDPOINT_DISABLED,
     ENDPOINT_TEST,
-    EVENT_TYPES,
+    PATTERNS,
     WebhookDelivery,
     WebhookEndpoint,
 )
+from notifications.serializers import EndpointDetails
 from notifications.services.events import deliver_to, publish, record_event
 from notifications.signatures import new_secret
 
 MAX_ENDPOINTS = 16  # of a merchant, deleted ones apart
 SECRET_OVERLAP = timedelta(hours=24)  # for which the previous secret still signs
-EVERYTHING = "*"
-# What an endpoint may ask for: everything, all of a noun, or one type.
-PATTERNS = [EVERYTHING, *dict.fromkeys(f"{name.partition('.')[0]}.*" for name in EVENT_TYPES), *EVENT_TYPES]
 
 Status, Reason = WebhookEndpoint.Status, WebhookEndpoint.Reason
 
@@ -165,9 +162,8 @@ def send_test_event(endpoint: WebhookEndpoint) -> WebhookDelivery:
     """Delivers a `webhook_endpoint.test` to this endpoint alone. Raises EndpointDisabled."""
     locked = locked_endpoint(endpoint)
     refuse_disabled(locked)
-    event = record_event(
-        ENDPOINT_TEST, merchant_id=locked.merchant_id, object_id=locked.pk, data=describe(locked), actor=""
-    )
+    data = EndpointDetails(locked).data
+    event = record_event(ENDPOINT_TEST, merchant_id=locked.merchant_id, object_id=locked.pk, data=data, actor="")
     return deliver_to([locked], event)[0]
 
 
@@ -190,7 +186,9 @@ def give_up_on(endpoint: WebhookEndpoint, reason: str) -> None:
     """Disables an endpoint that answers no more, and tells the merchant's people and other endpoints. The endpoint
     is locked by the caller's transaction."""
     stop(endpoint, Status.DISABLED, reason)
-    publish(ENDPOINT_DISABLED, merchant_id=endpoint.merchant_id, object_id=endpoint.pk, data=describe(endpoint))
+    publish(
+        ENDPOINT_DISABLED, merchant_id=endpoint.merchant_id, object_id=endpoint.pk, data=EndpointDetails(endpoint).data
+    )
     context = {"merchant": endpoint.merchant.name, "endpoint": endpoint.url, "reason": reason}
     people = User.objects.filter(
         memberships__merchant=endpoint.merchant_id, memberships__role__in=roles_with("webhooks:write"), is_active=True
@@ -210,18 +208,3 @@ def stop(endpoint: WebhookEndpoint, status: str, reason: str = "") -> None:
 def drop(deliveries: QuerySet[WebhookDelivery]) -> None:
     """Ends deliveries whose endpoint is out of service; they can be replayed."""
     deliveries.update(status=WebhookDelivery.Status.FAILED, due_at=None, last_error="The endpoint was disabled.")
-
-
-def describe(endpoint: WebhookEndpoint) -> dict[str, Any]:
-    """The endpoint as its events show it: without a secret."""
-    return {
-        "id": endpoint.pk,
-        "merchant_id": endpoint.merchant_id,
-        "url": endpoint.url,
-        "description": endpoint.description,
-        "event_types": endpoint.event_types,
-        "status": endpoint.status,
-        "disabled_reason": endpoint.disabled_reason or None,
-        "failing_since": endpoint.failing_since,
-        "created_at": endpoint.created_at,
-    }

@@ -11,6 +11,9 @@ from notifications.services import create_endpoint, dispatch, publish
 from tests.sinks import HOST, listening
 
 
+PATIENCE_SECONDS = 5  # enough for a busy machine; a test of what hangs says less
+
+
 @pytest.fixture
 def sink():
     """A server on this machine that receives webhooks and misbehaves as its path says (tests/sinks.py)."""
@@ -50,7 +53,7 @@ def send(monkeypatch):
     """Sends what is due, with less patience than the worker has."""
 
     def once(**options):
-        monkeypatch.setattr(dispatch, "Client", partial(Client, **{"total_seconds": 0.3, **options}))
+        monkeypatch.setattr(dispatch, "Client", partial(Client, **{"total_seconds": PATIENCE_SECONDS, **options}))
         return dispatch.send_due()
 
     return once

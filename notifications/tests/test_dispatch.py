@@ -1,6 +1,5 @@
 """The dispatcher: everybody has a place, nobody is kept waiting by somebody else's server."""
 
-import threading
 import time
 from datetime import timedelta
 
@@ -11,10 +10,11 @@ from django.utils import timezone
 
 from accounts.services import create_merchant
 from core.http import Client
-from core.queue import LATE, LEASE, late_rows
+from core.queue import LATE, LEASE, late_rows, stopping
 from notifications.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from notifications.services import disable_endpoint, dispatch, send_due
 from notifications.services.dispatch import LANES, choose
+from tests.threads import at_once
 
 pytestmark = pytest.mark.django_db
 
@@ -145,6 +145,19 @@ class TestTurn:
         assert untouched.count() == 40 - HEALTHY.each
         assert set(untouched.values_list("attempts", flat=True)) == {0}
 
+    def test_claims_nothing_more_when_the_worker_is_to_end(self, backlog, send, sink, monkeypatch):
+        async def answer_last(connection):
+            stopping.set()
+            connection.answer(200)
+
+        sink.behaviours["/200"] = answer_last
+        backlog(40)
+        try:
+            assert send() == HEALTHY.each
+        finally:
+            stopping.clear()
+        assert WebhookDelivery.objects.filter(status="delivered").count() == HEALTHY.each
+
     def test_leaves_the_claiming_to_one_at_a_time(self, backlog, monkeypatch):
         backlog(1)
         with dispatch._claiming:
@@ -200,19 +213,9 @@ class TestSideBySide:
         for _n in range(4):
             backlog(15, "slow")
 
-        def work():
-            try:
-                send_due()
-            finally:
-                connection.close()
-
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(dispatch, "_claiming", FreeForAll())
-            threads = [threading.Thread(target=work) for _n in range(3)]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
+            at_once([send_due] * 3)
         assert len(sink.received) == 60
         assert set(WebhookDelivery.objects.values_list("status", "attempts")) == {("delivered", 1)}
 

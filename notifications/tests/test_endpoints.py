@@ -7,7 +7,7 @@ from accounts.services import create_merchant
 from core.errors import NotFound, UrlForbidden
 from core.idempotency import IdempotencyKeyReused
 from core.state import IllegalTransition
-from notifications.models import EVENT_TYPES, Event, WebhookDelivery, WebhookEndpoint, matches
+from notifications.models import EVENT_TYPES, PATTERNS, Event, WebhookDelivery, WebhookEndpoint, matches
 from notifications.services import (
     EndpointDisabled,
     EventTypeUnknown,
@@ -20,7 +20,7 @@ from notifications.services import (
     send_test_event,
     update_endpoint,
 )
-from notifications.services.endpoints import MAX_ENDPOINTS, PATTERNS
+from notifications.services.endpoints import MAX_ENDPOINTS
 
 URL = "https://hooks.shop.com/in"
 

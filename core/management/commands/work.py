@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from core.queue import Task, registry, run_task
+from core.queue import Task, registry, run_task, stopping
 
 JOIN_SECONDS = 60  # a job at hand is finished before the process ends
 
@@ -19,24 +19,23 @@ class Command(BaseCommand):
         return {**super().get_check_kwargs(options), "databases": ["default"]}
 
     def handle(self, *args: Any, **options: Any) -> None:
-        stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: stop.set())
+            signal.signal(number, lambda *_: stopping.set())
         threads = [
-            threading.Thread(target=_loop, args=(task, stop), name=task.name)
+            threading.Thread(target=_loop, args=(task,), name=task.name)
             for task in registry.values()
             for _turn in range(task.turns)
         ]
         for thread in threads:
             thread.start()
         self.stdout.write(f"worker: {', '.join(registry)}")
-        stop.wait()
+        stopping.wait()
         for thread in threads:
             thread.join(JOIN_SECONDS)
 
 
-def _loop(task: Task, stop: threading.Event) -> None:
+def _loop(task: Task) -> None:
     """A thread for each task: a slow provider delays no other kind of job."""
-    while not stop.is_set():
+    while not stopping.is_set():
         if not run_task(task):
-            stop.wait(task.every)
+            stopping.wait(task.every)
