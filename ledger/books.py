@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from django.db.models import Exists, F, OuterRef, Q, Subquery, Sum
+from django.db.models import Exists, F, Max, OuterRef, Q, Subquery, Sum
 from django.db.models.functions import Coalesce
 
 from ledger.models import Entry, Journal, Kind, Payout, PayoutLine, PayoutStatus
@@ -51,7 +51,7 @@ def payouts_are_the_sum_of_their_lines() -> Iterator[Fault]:
 @check
 def no_entry_is_settled_twice() -> Iterator[Fault]:
     """L7: of an entry no more is settled than there is, and none of it the other way round."""
-    settled = PayoutLine.objects.order_by().values("entry").annotate(sum=Sum("amount"), there=-F("entry__amount"))
+    settled = PayoutLine.objects.order_by().values("entry").annotate(sum=Sum("amount"), there=Max(-F("entry__amount")))
     too_much = Q(there__gt=0) & (Q(sum__gt=F("there")) | Q(sum__lt=0)) | Q(there__lt=0) & ~Q(sum=F("there"))
     for row in settled.filter(too_much).iterator():
         yield Fault("L7", row["entry"], f"payouts settle {row['sum']} of its {row['there']}")
