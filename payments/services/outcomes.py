@@ -153,6 +153,8 @@ def _surplus(payment: Payment, txn: Transaction) -> None:
     if txn.kind == TransactionKind.AUTHORIZATION:
         open_operation(txn, TransactionKind.VOID, txn.amount)
         return
+    txn.is_surplus = True
+    txn.save(update_fields=["is_surplus", "updated_at"])
     payment.surplus_due_at = timezone.now()
     payment.save()
     tell(payment, "payment.surplus")
