@@ -147,6 +147,15 @@ class TestTriggers:
             cursor.execute(statement)
         assert Entry.objects.count() == 2
 
+    @pytest.mark.parametrize("table", ["ledger_entry", "ledger_journal"])
+    def test_the_database_itself_refuses_an_insert_that_replaces(self, capture, table):
+        capture()
+        statement = f"REPLACE INTO {table} SELECT * FROM {table}"  # noqa: S608
+        if connection.vendor == "postgresql":
+            statement = f"INSERT INTO {table} SELECT * FROM {table} ON CONFLICT (id) DO UPDATE SET currency = 'EUR'"  # noqa: S608
+        with pytest.raises(DatabaseError, match="never changed"), transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(statement)
+
     def test_emptying_the_table_is_refused_where_it_is_one_statement(self, capture):
         if connection.vendor != "postgresql":
             pytest.skip("only PostgreSQL has triggers on TRUNCATE; elsewhere the account needs the DROP privilege")
