@@ -290,6 +290,7 @@ class Transaction(IdempotentRow, QueueRow):
         indexes = [
             models.Index(fields=["payment", "id"], name="transaction_by_payment"),
             models.Index(fields=["merchant", "id"], name="transaction_by_merchant"),
+            models.Index(fields=["provider_reference"], name="transaction_by_reference"),
         ]
 
     def __str__(self) -> str:
