@@ -10,11 +10,11 @@ from django.utils import timezone
 
 from accounts.models import MAX_SETTLEMENT_DELAY_DAYS
 from core.mail import queue_email
-from ledger.models import Fee
+from ledger.models import BankAccount, Entry, Fee, Payout, PayoutLine
 from notifications.models import Event, WebhookDelivery, WebhookEndpoint
 from payments.models import Payment
 from refunds.models import Refund
-from sandbox.models import Charge, Dispute
+from sandbox.models import Charge, Dispute, Transfer
 
 CARD = {"card_number": "4242424242424242", "card_expiry_month": 12, "card_expiry_year": 2040}
 NOW = timezone.now()
@@ -33,6 +33,13 @@ FORBIDDEN: list[tuple[str, dict[str, Any]]] = [
     ("entry_is_not_zero", {"amount": 0}),
     ("settlement_amount_above_zero", {"amount": 0}),
     ("fee_is_not_more_than_all", {"basis_points": 10_001}),
+    ("bank_account_due_while_scheduled", {"due_at": NOW}),
+    ("bank_account_due_while_scheduled", {"due_at": NOW, "schedule": "daily", "in_use_for": None}),
+    ("bank_account_anchor", {"anchor": 0}),
+    ("bank_account_anchor", {"anchor": 29}),
+    ("payout_amount_above_zero", {"amount": 0}),
+    ("payout_line_is_not_zero", {"amount": 0}),
+    ("sandbox_transfer_amount", {"amount": 0}),
     ("sandbox_charge_amount", {"amount": 0, "amount_captured": 0, "amount_refunded": 0}),
     ("sandbox_charge_not_over_captured", {"amount_captured": 5001}),
     ("sandbox_charge_not_over_refunded", {"amount_refunded": 5001}),
@@ -59,6 +66,10 @@ def _rows(api, owner, pay, work, shop) -> None:
     endpoint = WebhookEndpoint.objects.create(merchant=shop, url="https://shop.example.com/hook", secret="whsec_x")
     WebhookDelivery.objects.create(merchant=shop, endpoint=endpoint, event=Event.objects.first(), due_at=NOW)
     Fee.objects.create(merchant=shop, payee="platform", currency="USD")
+    account = BankAccount.objects.create(merchant=shop, currency="USD", account_number="000123456789", last4="6789")
+    payout = Payout.objects.create(merchant=shop, bank_account=account, amount=1, currency="USD")
+    PayoutLine.objects.create(payout=payout, entry=Entry.objects.first(), amount=1)
+    Transfer.objects.create(key="po_1", account=shop.pk, amount=1, currency="USD")
     Dispute.objects.create(charge=Charge.objects.get(), amount=1, currency="USD", due_by=NOW)
     queue_email("verify_email", to="a@example.com", context={"url": "https://x"})
 
