@@ -62,9 +62,8 @@ class Product:
         return response.json()["payment"]
 
     def status(self, payment: dict) -> str:
-        return requests.get(f"{self.url}/api/v1/payments/{payment['id']}", timeout=PATIENCE_SECONDS).json()["payment"][
-            "status"
-        ]
+        answer = requests.get(f"{self.url}/api/v1/payments/{payment['id']}", timeout=PATIENCE_SECONDS)
+        return answer.json()["payment"]["status"]
 
 
 @pytest.fixture(scope="module")
