@@ -35,7 +35,7 @@ class EventDetails(serializers.Serializer):
     data = SnapshotField(  # type: ignore[assignment]
         source="payload", help_text="The object as the API showed it then"
     )
-    actor = OptionalField(help_text="The user or key that caused it; null: nobody in particular")
+    actor = OptionalField(help_text="The user or API key that caused it; null: a payer, a provider or time")
     created_at = TimeField(help_text="ISO 8601, UTC")
 
     examples = examples.EVENT
