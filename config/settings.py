@@ -237,6 +237,7 @@ REST_FRAMEWORK = {
         "payment_create": env.str("THROTTLE_PAYMENT_CREATE", default="20/min"),
         "payment_read": env.str("THROTTLE_PAYMENT_READ", default="300/min"),
         "log_in": env.str("THROTTLE_LOG_IN", default="30/min"),
+        "debugger": env.str("THROTTLE_DEBUGGER", default="60/min"),
         "account": env.str("THROTTLE_ACCOUNT", default="100/hour"),
         "authenticated": env.str("THROTTLE_AUTHENTICATED", default="1200/min"),
     },
