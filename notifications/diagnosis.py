@@ -128,8 +128,8 @@ def _signature(body: bytes, given: Mapping[str, str], secrets: Sequence[str], *,
 
 
 def _fits(body: bytes, given: Mapping[str, str], secrets: Sequence[str]) -> bool:
-    message = {"message_id": given["webhook-id"], "timestamp": int(given["webhook-timestamp"]), "body": body}
-    expected = [sign(secret, **message).encode() for secret in secrets]
+    message_id, timestamp = given["webhook-id"], int(given["webhook-timestamp"])
+    expected = [sign(secret, message_id=message_id, timestamp=timestamp, body=body).encode() for secret in secrets]
     signatures = given["webhook-signature"].encode().split()
     return any(hmac.compare_digest(one, other) for one in expected for other in signatures)
 
