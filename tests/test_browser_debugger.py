@@ -83,6 +83,7 @@ def paste(secret) -> Callable[..., None]:
 class TestDebugger:
     def test_verifies_a_message(self, visit, paste, see):
         page = visit()
+        assert page.get_by_label("Body").get_attribute("placeholder") == '{"id":"evt_01…","type":"payment.completed",…}'
         see(page, "empty")
         paste(page)
         verdict = page.get_by_role("heading", name="It verifies")
