@@ -1,6 +1,6 @@
-"""Every change of a payment's or a refund's status yields exactly one event, with the object as it is then.
+"""Every change of a payment's, a refund's or a payout's status yields exactly one event, with the object as it is then.
 
-Cell by cell over the squares of statuses, through the two doors that there are; and nothing goes around the doors.
+Cell by cell over the squares of statuses, through the three doors that there are; and nothing goes around the doors.
 """
 
 import ast
@@ -16,6 +16,9 @@ from django.utils import timezone
 
 from accounts.models import Customer
 from core.state import IllegalTransition
+from ledger.models import BankAccount, Payout, PayoutStatus
+from ledger.services.booking import book_payout_created
+from ledger.services.payouts import lock_payout, move_payout
 from notifications.models import EVENT_TYPES, Event
 from payments.models import HOLDS_ORDER, Payment, Status
 from payments.services.status import claim_order, move_payment, order_key
@@ -35,6 +38,14 @@ WAYS = {
     RefundStatus.FAILED: [RefundStatus.PENDING, RefundStatus.PROCESSING, RefundStatus.FAILED],
     RefundStatus.CANCELLED: [RefundStatus.PENDING, RefundStatus.CANCELLED],
 }
+PAYOUT_WAYS = {
+    PayoutStatus.PENDING: [],
+    PayoutStatus.HELD: [PayoutStatus.HELD],
+    PayoutStatus.IN_TRANSIT: [PayoutStatus.IN_TRANSIT],
+    PayoutStatus.PAID: [PayoutStatus.IN_TRANSIT, PayoutStatus.PAID],
+    PayoutStatus.FAILED: [PayoutStatus.IN_TRANSIT, PayoutStatus.FAILED],
+    PayoutStatus.CANCELLED: [PayoutStatus.CANCELLED],
+}
 
 
 @pytest.fixture
@@ -43,7 +54,7 @@ def shown(api, owner):
     return lambda noun, pk: api.get(f"/api/v1/{noun}s/{pk}", headers=owner).json()[noun]
 
 
-def told(row: Payment | Refund) -> list[Event]:
+def told(row: Payment | Refund | Payout) -> list[Event]:
     return list(Event.objects.filter(object_id=row.pk).order_by("sequence"))
 
 
@@ -140,8 +151,45 @@ class TestRefund:
         assert {f"refund.{status}" for status in RefundStatus.values} <= set(EVENT_TYPES)
 
 
-# Whatever sets a status in the apps that handle payments and refunds. A transaction's has no event.
+class TestPayout:
+    @pytest.fixture
+    def payout_that_is(self, shop):
+        """A payout, walked there through the door; that it is told of from its creation on is in ledger/tests."""
+
+        def make(status):
+            account = BankAccount.objects.create(merchant=shop, currency="USD", account_number="1234", last4="1234")
+            payout = Payout.objects.create(merchant=shop, bank_account=account, amount=AMOUNT, currency="USD")
+            with transaction.atomic():
+                book_payout_created(payout.pk, AMOUNT, merchant_id=shop.pk, currency="USD")
+                for step in PAYOUT_WAYS[status]:
+                    move_payout(payout, step)
+            return payout
+
+        return make
+
+    @pytest.mark.parametrize("new", PayoutStatus.values)
+    @pytest.mark.parametrize("old", PayoutStatus.values)
+    def test_tells_of_each_move_once_and_of_nothing_else(self, payout_that_is, shown, old, new):
+        payout = payout_that_is(old)
+        before = [event.type for event in told(payout)]
+        may = new in Payout.TRANSITIONS.get(old, ())
+        with suppress(IllegalTransition), transaction.atomic():
+            move_payout(lock_payout(payout.pk), new)
+
+        payout.refresh_from_db()
+        events = told(payout)
+        assert payout.status == (new if may else old)
+        assert [event.type for event in events] == [*before, *([f"payout.{new}"] if may else [])]
+        if may:
+            assert json.loads(events[-1].payload) == shown("payout", payout.pk)
+
+    def test_has_an_event_for_every_status(self):
+        assert {f"payout.{status}" for status in PayoutStatus.values} <= set(EVENT_TYPES)
+
+
+# Whatever sets a status in the apps that handle money. A transaction's has no event.
 DOORS = """
+ledger/services/payouts.py move_payout: move_to(payout)
 payments/services/status.py move_payment: move_to(payment)
 payments/services/status.py claim_order: Payment.objects.filter(pk=payment.pk).update
 payments/services/status.py close_transaction: move_to(txn)
