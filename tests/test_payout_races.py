@@ -29,6 +29,7 @@ from tests.threads import at_once
 pytestmark = pytest.mark.django_db(transaction=True)
 
 TIMEOUT = 60
+IMPATIENT = {"postgresql": "SET lock_timeout = '5s'", "mysql": "SET innodb_lock_wait_timeout = 5"}
 PASSWORD = "a-password-of-tests-1"
 CARD = {"card_number": "4242424242424242", "card_expiry_month": 12, "card_expiry_year": 2040}
 MANY = 8 if connection.vendor == "sqlite" else 30
@@ -130,6 +131,8 @@ class TestAPayout:
     @pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite has one writer")
     def test_in_the_making_keeps_no_payment_waiting(self, funds, shop, pay):
         def take_another() -> str:
+            with connection.cursor() as cursor:
+                cursor.execute(IMPATIENT[connection.vendor])
             payment_id = pay(amount=5, **CARD).json()["payment"]["id"]
             queue.run_due()
             return Payment.objects.get(pk=payment_id).status

@@ -266,7 +266,7 @@ def run_payout(payout: Payout) -> None:
 @transaction.atomic
 def _begin(payout_id: str) -> bool:
     """Commits the intent. False when it was held or called off, somebody else has begun, or nothing may be paid."""
-    payout = Payout.objects.select_for_update().get(pk=payout_id)
+    payout = lock_payout(payout_id)
     if payout.status != Status.PENDING:
         return False
     try:
