@@ -25,6 +25,7 @@ POLICY: dict[str, frozenset[Role]] = {
     "payments:write": MANAGERS | {Role.FINANCE, Role.SUPPORT},
     "balance:read": MANAGERS | {Role.FINANCE, Role.VIEWER},
     "events:read": EVERYBODY,
+    "emails:read": EVERYBODY,
     "webhooks:read": MANAGERS | {Role.DEVELOPER},
     "webhooks:write": MANAGERS | {Role.DEVELOPER},
     "refunds:read": EVERYBODY,

@@ -14,6 +14,7 @@ from accounts.policy import SCOPES
 from accounts.services import add_member, create_key, create_merchant, invite_member, revoke_key
 from accounts.services.logins import start_login
 from core.idempotency import read_key
+from core.mail import Email
 from ledger.models import Entry
 from notifications.models import Event, WebhookDelivery, WebhookEndpoint
 from notifications.services import create_endpoint, disable_endpoint
@@ -60,7 +61,7 @@ class Tenant:
     @property
     def delivery(self) -> WebhookDelivery:
         """Of the event that the refund was made."""
-        return self.endpoint.deliveries.select_related("event").get()
+        return self.endpoint.deliveries.select_related("event").get(event__type="refund.created")
 
     def marks(self) -> set[str]:
         """What nobody else may see: ids, references, amounts, addresses and, once for all texts, the word."""
@@ -69,6 +70,7 @@ class Tenant:
         rows = [self.merchant, *people, *customers, *self.payments.values(), *self.transactions, self.refund]
         for model in (Entry, Event, WebhookDelivery, WebhookEndpoint):
             rows += model.objects.filter(merchant=self.merchant)
+        rows += Email.objects.filter(merchant_id=self.merchant.pk)
         amounts = {str(row.money) for row in (*self.payments.values(), self.refund)}
         return {self.word, *(row.pk for row in rows), *amounts, *(it.reference for it in self.payments.values())}
 

@@ -8,7 +8,7 @@ from django.conf import settings as django_settings
 from playwright.sync_api import BrowserContext, Page, expect
 
 from core.mail import queue_email, send_emails
-from core.tests.test_mail_content import CONTEXTS
+from core.tests.mail_contexts import CONTEXTS
 
 SCREENSHOTS = django_settings.BASE_DIR / "var" / "screenshots"
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 800}

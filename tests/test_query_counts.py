@@ -15,6 +15,7 @@ from accounts.models import ApiKey, Customer, Merchant, User
 from accounts.policy import SCOPES
 from accounts.services import add_member, create_key, create_merchant
 from core.ids import new_id
+from core.mail import Email
 from ledger.services import book_refund_reserved
 from notifications.models import Event, WebhookDelivery, WebhookEndpoint
 from payments.models import Payment, Transaction
@@ -60,6 +61,10 @@ class Shop:
         common = {"merchant": self.merchant, "type": "payment.created", "sequence": 1, "payload": "{}"}
         return Event.objects.bulk_create(Event(**common, object_id=new_id("pay")) for _n in range(count))
 
+    def emails(self, count: int) -> None:
+        common = {"merchant_id": self.merchant.pk, "to": PAYER, "template": "receipt", "language": "en"}
+        Email.objects.bulk_create(Email(**common, due_at=timezone.now()) for _n in range(count))
+
     def endpoints(self, count: int) -> list[WebhookEndpoint]:
         common = {"merchant": self.merchant, "url": "https://shop.example", "secret": "secret"}
         return WebhookEndpoint.objects.bulk_create(WebhookEndpoint(**common) for _n in range(count))
@@ -101,6 +106,7 @@ LISTS: list[tuple[str, str, More, str]] = [
     ("listRefunds", "refunds", Shop.refunds, "member key"),
     ("listEntries", "balance/entries", Shop.entries, "member key"),
     ("listEvents", "events", Shop.events, "member key"),
+    ("listEmails", "emails", Shop.emails, "member key"),
     ("listWebhookEndpoints", "webhook-endpoints", Shop.endpoints, "member key"),
     ("listWebhookDeliveries", "webhook-deliveries", Shop.deliveries, "member key"),
     ("listCustomers", "customers", Shop.customers, "member key"),
@@ -122,6 +128,7 @@ def shop() -> Shop:
     shop.refunds(1)
     shop.entries(1)
     shop.deliveries(1)
+    shop.emails(1)
     return shop
 
 

@@ -162,6 +162,7 @@ BODIES: dict[str, Callable[[World, User], Body]] = {
     "payments POST": lambda world, user: {"customer_name": "Payer", "customer_email": PAYERS[0], "amount": 50},
     "payment PATCH": lambda world, user: {"description": "Other things"},
     "refunds POST": lambda world, user: {"payment_id": of(world, user).payments[Status.COMPLETED].pk},
+    "email_choices PATCH": lambda world, user: {"receipt": False, "payment_received": True},
     "webhook_endpoints POST": lambda world, user: {"url": "https://people.example/hook", "event_types": ["*"]},
     "webhook_endpoint PATCH": lambda world, user: {"description": "Another"},
     "webhook_replay POST": lambda world, user: {"since": "2026-01-01T00:00:00Z", "until": "2100-01-01T00:00:00Z"},
