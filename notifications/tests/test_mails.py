@@ -137,6 +137,13 @@ class TestReceipt:
         for said in ("50,00 $US", "Virement bancaire", "2026"):
             assert said in text_of(mail)
 
+    def test_speaks_the_language_of_the_page_where_it_was_paid(self, client, pay, work, mailoutbox):
+        payment = pay().json()["payment"]
+        form = {"attempt": 0, "method": "credit_card", "card_number": NUMBER, "card_expiry": "12/40", "card_cvc": CVV}
+        client.post(f"/pay/{payment['id']}", form, headers={"Accept-Language": "fr-CA"})
+        work()
+        assert mailoutbox[0].subject == "Votre reçu de Acme"
+
 
 class TestFailure:
     def test_says_why_in_plain_words(self, pay, work, mailoutbox):

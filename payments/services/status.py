@@ -57,7 +57,9 @@ def tell(payment: Payment, event_type: str, *, mails: bool = True) -> None:
 
 def payer_of(payment: Payment) -> Payer:
     """Who gets the mails about a payment, and about what hangs off it."""
-    return Payer(payment.customer_email, payment.customer_name, payment.reference, payment.checkout_url)
+    return Payer(
+        payment.customer_email, payment.customer_name, payment.reference, payment.checkout_url, payment.language
+    )
 
 
 def take_money(payment: Payment, txn: Transaction) -> None:
