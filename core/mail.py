@@ -96,9 +96,10 @@ class Email(QueueRow):
 
     class Meta:
         ordering = ("-id",)
+        # A list walks the first of these that fits (core/indexes.py): a merchant has fewer rows than a status.
         indexes = [
-            models.Index(fields=["status", "id"], name="email_by_status"),
             models.Index(fields=["merchant_id", "id"], name="email_by_merchant"),
+            models.Index(fields=["status", "id"], name="email_by_status"),
         ]
         constraints = [
             models.UniqueConstraint(fields=["event_id", "template", "to"], name="email_once_per_event"),
