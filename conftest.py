@@ -11,6 +11,7 @@ from django.core.cache import cache
 from django.core.management.commands.flush import Command as FlushCommand
 from django.db import connection, transaction
 from django.test.client import Client, ClientHandler
+from django.utils import translation
 from hypothesis import settings as hypothesis
 
 from accounts.models import Merchant, User
@@ -58,8 +59,10 @@ def _tables_are_emptied_quickly() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _no_counters_of_other_tests() -> None:
+def _nothing_of_other_tests() -> None:
+    """Neither what was counted nor the language of the last request."""
     cache.clear()
+    translation.deactivate()
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from unfold.enums import ActionVariant
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm
 
 from accounts.forms import MembershipForm, MerchantForm, UserAddForm
-from accounts.models import ApiKey, Customer, Login, Membership, Merchant, User
+from accounts.models import ApiKey, Customer, Device, Login, Membership, Merchant, User
 from accounts.services import (
     add_merchant,
     approve_merchant,
@@ -333,3 +333,17 @@ class LoginAdmin(ServiceAdmin, ReadOnlyAdmin):
 
     def has_end_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
         return self._may(request, object_id, lambda login: login.ended_at is None)
+
+
+@admin.register(Device)
+class DeviceAdmin(ReadOnlyAdmin):
+    """From how many places somebody logs in, not from which: a log-in from a new one sends them a mail."""
+
+    list_display = ("user", "seen", "id")
+    list_filter = (CreatedFilter, ("user", AutocompleteSelectFilter))
+    list_select_related = ("user",)
+    search_by = {"dev_": "id__startswith", "usr_": "user_id", "": "user__email"}
+    search_help_text = _("Email of the user, or an id")
+    fields = ("user", "seen_at", "id")
+
+    seen = _time("seen_at", _("last seen (UTC)"))

@@ -25,6 +25,8 @@ class AddressField(EmailField):
 class SecretField(serializers.CharField):
     """A password or token: kept as it is sent, never written back."""
 
+    rules = {"pattern": r"^[^\x00]*$"}  # no body may hold a NUL
+
     def __init__(self, **options: Any) -> None:
         super().__init__(trim_whitespace=False, write_only=True, **options)
 

@@ -12,7 +12,7 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from accounts.fields import MAX_PASSWORD_LENGTH
 from accounts.models import EMAIL_LENGTH, NAME_LENGTH, Membership, Merchant, Method, User, normalize_email
-from accounts.services import AlreadyMember
+from accounts.services import AlreadyMember, note_device
 from core.fields import LINE_NOT_BLANK
 
 
@@ -22,6 +22,12 @@ class LogInForm(AuthenticationForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["username"].widget.input_type = "email"
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean()
+        if self.user_cache is not None and self.request is not None:
+            note_device(self.user_cache, self.request)
+        return data
 
 
 class UserAddForm(UserCreationForm):

@@ -111,6 +111,22 @@ class Login(models.Model):
         return self.ended_at is None and self.user.is_active
 
 
+class Device(models.Model):
+    """A network and a program that somebody has logged in with, as a digest: neither can be read out of it."""
+
+    id = IdField("dev")
+    user = models.ForeignKey(User, models.CASCADE, related_name="devices", db_index=False)
+    digest = models.CharField(max_length=64, editable=False)
+    seen_at = models.DateTimeField(default=timezone.now, db_index=True, editable=False)
+
+    class Meta:
+        ordering = ("-id",)
+        constraints = [models.UniqueConstraint(fields=["user", "digest"], name="device_once")]
+
+    def __str__(self) -> str:
+        return self.pk
+
+
 class Method(models.TextChoices):
     """How customers pay; a merchant offers all of them or some."""
 
@@ -186,6 +202,8 @@ class Merchant(IdempotentRow):
         blank=True,
         help_text=_("Minor units of the default currency; a larger refund needs a second person. Empty: none does."),
     )
+    # Mails that are switched, by their template; notifications/mails.py has what holds for all others.
+    email_choices = models.JSONField(default=dict, blank=True, editable=False)
     created_by = models.ForeignKey(
         User, models.PROTECT, null=True, blank=True, editable=False, related_name="merchants_created"
     )

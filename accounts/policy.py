@@ -28,6 +28,7 @@ POLICY: dict[str, frozenset[Role]] = {
     "payouts:write": MANAGERS | {Role.FINANCE},
     "bank_accounts:write": MANAGERS | {Role.FINANCE},
     "events:read": EVERYBODY,
+    "emails:read": EVERYBODY,
     "webhooks:read": MANAGERS | {Role.DEVELOPER},
     "webhooks:write": MANAGERS | {Role.DEVELOPER},
     "refunds:read": EVERYBODY,

@@ -4,6 +4,7 @@ from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import cache_control, never_cache
 from django.views.decorators.debug import sensitive_post_parameters
@@ -50,6 +51,7 @@ def _attempt(payment: Payment, form: PayForm) -> bool:
             method=fields["method"],
             card=form.card,
             phone=fields["phone"],
+            language=get_language() or "en",
         )
     except ApiError as error:
         if error.status != CONFLICT:

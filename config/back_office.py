@@ -73,6 +73,7 @@ SECTIONS: list[tuple[Any, list[tuple[str, str, Any]]]] = [
         [
             ("accounts.user", "account_circle", _("Users")),
             ("accounts.login", "devices", _("Log-ins")),
+            ("accounts.device", "devices_other", _("Devices")),
             ("auth.group", "groups", _("Groups")),
             ("admin.logentry", "history", _("Log")),
         ],

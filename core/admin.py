@@ -221,15 +221,15 @@ class LogEntryAdmin(ReadOnlyAdmin):
 class EmailAdmin(ReadOnlyAdmin):
     """What was sent to whom. What it said is shown to nobody: it may hold a link that logs somebody in."""
 
-    list_display = ("id", "template", "status_label", "to", "created")
+    list_display = ("id", "template", "status_label", "reason", "to", "created")
     list_filter = (("status", ChoicesCheckboxFilter), CreatedFilter)
     list_disable_select_all = True
     search_by = {"eml_": "id__startswith", "@": "to", "": "to__startswith"}
     search_help_text = _("Id, or how the address starts")
     fieldsets = (
-        (None, {"fields": (("template", "status_label"), ("to", "language"), ("from_name", "reply_to"))}),
+        (None, {"fields": (("template", "status_label", "reason"), ("to", "language"), ("from_name", "reply_to"))}),
         (_("Times"), {"fields": (("created_at", "sent_at"),)}),
-        (_("Technical"), {"fields": ("id", "merchant_id", ("due_at", "attempts"), "last_error")}),
+        (_("Technical"), {"fields": ("id", ("merchant_id", "event_id"), ("due_at", "attempts"), "last_error")}),
     )
     actions = ("send_these",)
     actions_detail = ("send_this",)

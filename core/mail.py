@@ -37,6 +37,7 @@ ADDRESS_LENGTH = 254  # RFC 5321
 NAME_LENGTH = 200
 LANGUAGE_LENGTH = 10
 ID_LENGTH = 32
+REASON_LENGTH = 16
 
 # After a failed attempt; the last one ends it. Two days: the mail server retries for itself once it has taken a mail.
 RETRY_DELAYS = [timedelta(seconds=s) for s in (10, 60, 300, 900, 3600, 10800, 21600, 43200, 86400)]
@@ -62,28 +63,46 @@ class Status(models.TextChoices):
     QUEUED = "queued", _("Queued")
     SENT = "sent", _("Sent")
     FAILED = "failed", _("Failed")
+    SKIPPED = "skipped", _("Skipped")
+
+
+class Reason(models.TextChoices):
+    """Why a mail was not sent."""
+
+    SWITCHED_OFF = "switched_off", _("The merchant has switched this mail off")
+    NO_ADDRESS = "no_address", _("There is nobody to send it to")
+    MERCHANT_CLOSED = "merchant_closed", _("The merchant is closed")
+    REFUSED = "refused", _("The mail server refused it for good")
+    GIVEN_UP = "given_up", _("It was tried for two days")
 
 
 class Email(QueueRow):
-    """A mail to one address. Its context may hold links that log somebody in: it is encrypted, and NULL once the
-    mail is sent, or was given up KEPT_TO_SEND_AGAIN ago."""
+    """A mail to one address, or why there was none. Its context may hold links that log somebody in: it is encrypted,
+    and NULL once the mail is sent, or was given up KEPT_TO_SEND_AGAIN ago."""
 
     id = IdField("eml")
     template = models.CharField(max_length=TEMPLATE_LENGTH)
-    to = models.EmailField(max_length=ADDRESS_LENGTH, db_index=True)
+    to = models.EmailField(max_length=ADDRESS_LENGTH, blank=True, db_index=True)
     language = models.CharField(max_length=LANGUAGE_LENGTH)
     from_name = models.CharField(max_length=NAME_LENGTH, blank=True, default="")
     reply_to = models.EmailField(max_length=ADDRESS_LENGTH, blank=True, default="")
     merchant_id = models.CharField(max_length=ID_LENGTH, blank=True, default="")
+    event_id = models.CharField(max_length=ID_LENGTH, null=True, blank=True)  # noqa: DJ001 NULL: it tells of no event
     context = EncryptedTextField(null=True, editable=False)
-    status = models.CharField(max_length=6, choices=Status.choices, default=Status.QUEUED)
+    status = models.CharField(max_length=7, choices=Status.choices, default=Status.QUEUED)
+    reason = models.CharField(max_length=REASON_LENGTH, choices=Reason.choices, blank=True, default="")
     sent_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
         ordering = ("-id",)
-        indexes = [models.Index(fields=["status", "id"], name="email_by_status")]
+        # A list walks the first of these that fits (core/indexes.py): a merchant has fewer rows than a status.
+        indexes = [
+            models.Index(fields=["merchant_id", "id"], name="email_by_merchant"),
+            models.Index(fields=["status", "id"], name="email_by_status"),
+        ]
         constraints = [
+            models.UniqueConstraint(fields=["event_id", "template", "to"], name="email_once_per_event"),
             models.CheckConstraint(
                 condition=Q(status=Status.QUEUED, due_at__isnull=False)
                 | (~Q(status=Status.QUEUED) & Q(due_at__isnull=True)),
@@ -92,6 +111,10 @@ class Email(QueueRow):
             models.CheckConstraint(
                 condition=~Q(status=Status.SENT) | Q(sent_at__isnull=False, context__isnull=True),
                 name="email_sent_without_context",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status=Status.SKIPPED) | (~Q(reason="") & Q(context__isnull=True)),
+                name="email_skipped_for_a_reason",
             ),
         ]
 
@@ -104,7 +127,17 @@ class Email(QueueRow):
         return super().late(limit - PATIENCE)
 
 
-def queue_email(
+def queue_email(template: str, *, to: str, context: Mapping[str, str], **options: Any) -> Email:
+    """Has a mail sent once the caller's transaction commits, and never when it does not. Takes what new_email() takes.
+
+    Raises TemplateDoesNotExist.
+    """
+    email = new_email(template, to=to, context=context, **options)
+    email.save(force_insert=True)
+    return email
+
+
+def new_email(
     template: str,
     *,
     to: str,
@@ -113,27 +146,43 @@ def queue_email(
     reply_to: str = "",
     from_name: str = "",
     merchant_id: str = "",
+    event_id: str | None = None,
 ) -> Email:
-    """Has a mail sent once the caller's transaction commits, and never when it does not.
+    """A mail that is not saved yet, for whoever saves many at once.
 
     `template` is a file of templates/emails/, `context` what it asks for: `url` is an address of ours, any other
     value may be a stranger's words. On behalf of a merchant, `from_name` stands as sender and in the header, and
     `brand_color` (#rrggbb) in the context paints that. Raises TemplateDoesNotExist.
     """
     find_template(template)
-    return Email.objects.create(
+    return Email(
         template=template,
         to=to,
         context=json.dumps(context),
-        language=_supported(language),
+        language=supported_language(language),
         reply_to=reply_to,
         from_name=one_line(from_name),
         merchant_id=merchant_id,
+        event_id=event_id,
         due_at=timezone.now(),
     )
 
 
-def _supported(language: str) -> str:
+def skipped_email(template: str, *, reason: Reason, to: str = "", merchant_id: str, event_id: str) -> Email:
+    """The line of the log that says why a mail was never queued; not saved yet."""
+    return Email(
+        template=template,
+        to=to,
+        status=Status.SKIPPED,
+        reason=reason,
+        language=settings.LANGUAGE_CODE,
+        merchant_id=merchant_id,
+        event_id=event_id,
+    )
+
+
+def supported_language(language: str) -> str:
+    """The language of ours that comes closest; English when none does."""
     try:
         return get_supported_language_variant(language)
     except LookupError:
@@ -154,7 +203,7 @@ def send_emails() -> int:
 def send_email(email: Email, *, connection: BaseEmailBackend) -> None:
     """Hands a claimed mail to the server, or sets when to try again, or gives it up."""
     if email.attempts > MAX_ATTEMPTS:  # workers crashed on it; whatever fails in order ends in _failed
-        _end(email, Status.FAILED)
+        _end(email, Status.FAILED, reason=Reason.GIVEN_UP)
         return
     message = compose(email)
     try:
@@ -171,7 +220,7 @@ def send_email(email: Email, *, connection: BaseEmailBackend) -> None:
         _failed(email, error)
         connection.close()
         return
-    _end(email, Status.SENT, sent_at=timezone.now(), context=None, last_error="")
+    _end(email, Status.SENT, sent_at=timezone.now(), context=None, reason="", last_error="")
 
 
 def compose(email: Email) -> EmailMultiAlternatives:
@@ -211,7 +260,8 @@ def _pause_others() -> None:
 def _failed(email: Email, error: OSError) -> None:
     logger.warning("email %s was not sent: %s", email.pk, type(error).__name__)  # the text may name the recipient
     if is_permanent(error) or email.attempts >= MAX_ATTEMPTS:
-        _end(email, Status.FAILED, last_error=error_text(error))
+        reason = Reason.REFUSED if is_permanent(error) else Reason.GIVEN_UP
+        _end(email, Status.FAILED, reason=reason, last_error=error_text(error))
         return
     due_at = timezone.now() + RETRY_DELAYS[email.attempts - 1]
     _still_ours(email).update(due_at=due_at, last_error=error_text(error))
@@ -248,7 +298,7 @@ def send_again(email_id: str) -> None:
     email = to_send_again().select_for_update().filter(pk=email_id).first()
     if email is None:
         raise NothingToSend
-    Email.objects.filter(pk=email.pk).update(status=Status.QUEUED, due_at=timezone.now(), attempts=0)
+    Email.objects.filter(pk=email.pk).update(status=Status.QUEUED, reason="", due_at=timezone.now(), attempts=0)
 
 
 def prune_emails() -> int:

@@ -49,13 +49,14 @@ class Content:
 
 def render(template: str, context: Mapping[str, str], *, brand: str, language: str) -> Content:
     """The mail `templates/emails/<template>.html` in this language, under the name `brand`; `brand_color` (#rrggbb)
-    in the context paints its header. Raises ContextIncomplete."""
-    color = context.get("brand_color", "")
-    color = color if COLOR.fullmatch(color) else DEFAULT_COLOR
+    in the context paints its header and button. Raises ContextIncomplete."""
+    wanted = context.get("brand_color", "")
+    branded = bool(COLOR.fullmatch(wanted))
+    color = wanted if branded else DEFAULT_COLOR
     values = {name: value if name == ADDRESS else harmless(value) for name, value in context.items()}
     site = {"brand": harmless(brand), "brand_color": color, "brand_ink": ink_on(color), "site_url": settings.SITE_URL}
     with translation.override(language):
-        html = find_template(template).render(values | site)
+        html = find_template(template).render(values | site | {"branded": branded})
     return read(html)
 
 

@@ -12,6 +12,24 @@ EVENT: dict[str, Any] = {
     "actor": None,
     "created_at": THEN,
 }
+EMAIL_CHOICE: dict[str, Any] = {
+    "template": "receipt",
+    "audience": "customer",
+    "event_types": ["payment.completed"],
+    "description": "A payment has succeeded",
+    "enabled": True,
+}
+EMAIL: dict[str, Any] = {
+    "id": "eml_01m7xt2t7a8b9c0d1e2f3g4h5j",
+    "template": "receipt",
+    "to": "john@example.com",
+    "status": "sent",
+    "reason": None,
+    "answer": None,
+    "event_id": EVENT["id"],
+    "created_at": THEN,
+    "sent_at": "2026-11-21T09:30:02Z",
+}
 ENDPOINT: dict[str, Any] = {
     "id": "we_01m7xt9b5c6d7e8f9g0h1j2k3m",
     "url": "https://shop.example.com/webhooks",

@@ -1,7 +1,10 @@
-"""The parameters of the lists of events and deliveries."""
+"""The parameters of the lists of events, mails and deliveries."""
 
+from accounts.fields import AddressField
 from core.fields import OneOfField, TextField
 from core.filters import ListFilters, OneOrSeveral, Parameter, RowIdField, SeveralField
+from core.mail import Status
+from notifications.mails import TEMPLATES
 from notifications.models import EVENT_TYPES, WebhookDelivery
 
 TYPES = [(name, name) for name in EVENT_TYPES]
@@ -15,6 +18,17 @@ class EventFilters(ListFilters):
 
     elsewhere = frozenset({"merchant_id"})
     narrow = frozenset({"object_id"})
+
+
+class EmailFilters(ListFilters):
+    """What a merchant may ask of its mails."""
+
+    to = Parameter(AddressField, help_text="To whom")
+    template = Parameter(OneOfField, TEMPLATES, help_text="What it says")
+    status = Parameter(OneOfField, Status.choices, help_text="What came of it")
+
+    elsewhere = frozenset({"merchant_id"})
+    narrow = frozenset({"to"})
 
 
 class DeliveryFilters(ListFilters):

@@ -20,6 +20,7 @@ PAYMENT_STATUSES = (
     "requires_action pending processing authorized completed failed cancelled refunded".split()  # noqa: SIM905
 )
 REFUND_STATUSES = "pending processing requires_approval succeeded failed cancelled".split()  # noqa: SIM905
+DISPUTE_STATUSES = "needs_response under_review awaiting_customer won lost accepted withdrawn".split()  # noqa: SIM905
 PAYOUT_STATUSES = "pending held in_transit paid failed cancelled".split()  # noqa: SIM905
 ENDPOINT_DISABLED, ENDPOINT_TEST = "webhook_endpoint.disabled", "webhook_endpoint.test"
 EVENT_TYPES = [
@@ -28,6 +29,10 @@ EVENT_TYPES = [
     "payment.surplus",
     "refund.created",
     *(f"refund.{status}" for status in REFUND_STATUSES),
+    "dispute.created",
+    *(f"dispute.{status}" for status in DISPUTE_STATUSES),
+    "dispute.evidence_submitted",
+    "dispute.due_soon",
     "payout.created",
     *(f"payout.{status}" for status in PAYOUT_STATUSES),
     ENDPOINT_DISABLED,

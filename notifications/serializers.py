@@ -8,9 +8,11 @@ from rest_framework import serializers
 
 from core.api import StrictSerializer
 from core.fields import FlagField, OneOfField, OptionalField, SetField, TextField, TimeField
+from core.mail import Email, Reason, Status
 from core.targets import MAX_URL_LENGTH
 from notifications import examples
 from notifications.diagnosis import MAX_BODY, MAX_HEADERS, STEPS
+from notifications.mails import AUDIENCES, MAILS, TEMPLATES
 from notifications.models import DESCRIPTION_LENGTH, EVENT_TYPES, PATTERNS, WebhookDelivery, WebhookEndpoint
 
 STATUSES = [choice for choice in WebhookEndpoint.Status.choices if choice[0] != WebhookEndpoint.Status.DELETED]
@@ -40,6 +42,56 @@ class EventDetails(serializers.Serializer):
     created_at = TimeField(help_text="ISO 8601, UTC")
 
     examples = examples.EVENT
+
+
+# --- Mails ------------------------------------------------------------------------------------
+class EmailChange(StrictSerializer):
+    """Mails switched on or off by their template; only those that are sent change."""
+
+    examples = {mail.template: mail.default for mail in MAILS}
+
+    def get_fields(self) -> dict[str, serializers.Field]:
+        return {mail.template: FlagField(required=False, help_text=mail.description) for mail in MAILS}
+
+
+class EmailChoice(serializers.Serializer):
+    """A mail that can be switched."""
+
+    template = serializers.CharField(help_text="Its name")
+    audience = serializers.ChoiceField(AUDIENCES, help_text="Who gets it: the payer, or people of the team by role")
+    event_types = serializers.ListField(child=serializers.CharField(), help_text="What it tells of")
+    description = serializers.CharField(help_text="The same in words")
+    enabled = serializers.BooleanField(help_text="Whether it is sent")
+
+    examples = examples.EMAIL_CHOICE
+
+
+class EmailChoices(serializers.Serializer):
+    """Every mail that can be switched."""
+
+    emails = EmailChoice(many=True, help_text="To customers first")
+
+    examples = {"emails": [examples.EMAIL_CHOICE]}
+
+
+@extend_schema_serializer(component_name="Email")
+class EmailDetails(serializers.Serializer):
+    """A mail to one address, without what it said."""
+
+    id = serializers.CharField(help_text="The mail's id")
+    template = serializers.ChoiceField(TEMPLATES, help_text="What it says")
+    to = OptionalField(help_text="To whom; null when it was skipped for a whole team")
+    status = serializers.ChoiceField(Status.choices, help_text="What came of it")
+    reason = OptionalField(help_text=f"Why it was not sent: {', '.join(Reason.values)}; null when nothing is wrong")
+    answer = serializers.SerializerMethodField(help_text="What the mail server said when it refused")
+    event_id = OptionalField(help_text="What it tells of; null for an invitation or a new key")
+    created_at = TimeField(help_text="ISO 8601, UTC")
+    sent_at = TimeField(allow_null=True, help_text="ISO 8601, UTC; null until the mail server has taken it")
+
+    examples = examples.EMAIL
+
+    def get_answer(self, email: Email) -> str | None:
+        return email.last_error if email.reason == Reason.REFUSED else None
 
 
 # --- Endpoints --------------------------------------------------------------------------------

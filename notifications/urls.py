@@ -5,6 +5,8 @@ from notifications import views
 urlpatterns = [
     path("events", views.EventsView.as_view(), name="events"),
     path("events/<id:event_id>", views.EventView.as_view(), name="event"),
+    path("merchant/emails", views.EmailChoicesView.as_view(), name="email_choices"),
+    path("emails", views.EmailsView.as_view(), name="emails"),
     path("webhook-endpoints", views.EndpointsView.as_view(), name="webhook_endpoints"),
     path("webhook-endpoints/<id:endpoint_id>", views.OneEndpointView.as_view(), name="webhook_endpoint"),
     path("webhook-endpoints/<id:endpoint_id>/rotate-secret", views.RotateView.as_view(), name="webhook_rotate"),

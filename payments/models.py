@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.models import EMAIL_LENGTH, LOCATION_LENGTH, NAME_LENGTH, PHONE_LENGTH, Customer, Merchant, Method
 from core.idempotency import IdempotentRow
 from core.ids import MAX_LENGTH, IdField
+from core.mail import LANGUAGE_LENGTH
 from core.money import CURRENCY_LENGTH, Money
 from core.queue import QueueRow
 from core.state import Transitions
@@ -123,6 +124,7 @@ class Payment(IdempotentRow, QueueRow):
     customer_email = models.EmailField(max_length=EMAIL_LENGTH)  # as normalize_email spells it
     customer_phone = models.CharField(max_length=PHONE_LENGTH, blank=True, default="")
     customer_location = models.CharField(max_length=LOCATION_LENGTH, blank=True, default="")
+    language = models.CharField(max_length=LANGUAGE_LENGTH, default="en", editable=False)  # of mails to the payer
     description = models.CharField(max_length=DESCRIPTION_LENGTH, blank=True, default="")
     metadata = models.JSONField(default=dict, blank=True)
     return_url = models.CharField(max_length=URL_LENGTH, blank=True, default="")

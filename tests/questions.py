@@ -6,6 +6,7 @@ from urllib.parse import quote_plus
 
 from django.test import Client
 
+from core.mail import Email
 from payments.models import Status, TransactionStatus
 from refunds.models import Reason
 from refunds.models import Status as RefundStatus
@@ -53,9 +54,11 @@ def queries(parameter: str, tenant: Tenant) -> list[Query]:
         "cursor": [f"{direction}.{row.pk}" for direction in ("after", "before") for row in some(tenant)],
         "amount_min": [str(payment.money) for payment in payments],
         "amount_max": [str(payment.money) for payment in payments],
-        "status": sorted({*Status.values, *TransactionStatus.values, *RefundStatus.values, "delivered"}),
+        "status": sorted({*Status.values, *TransactionStatus.values, *RefundStatus.values, "delivered", "queued"}),
         "reason": Reason.values,
         "type": ["refund.created", "payment.created"],
+        "to": [*emails, *PAYERS, *(user.email for user in tenant.users.values())],
+        "template": ["refund_approval", "new_api_key"],
         "object_id": [tenant.refund.pk, *(payment.pk for payment in payments)],
         "event_id": [tenant.delivery.event_id],
         "endpoint_id": [tenant.endpoint.pk, tenant.silent.pk],
@@ -78,7 +81,13 @@ def some(tenant: Tenant) -> list[Any]:
     """A row of each kind, from the middle."""
     kinds = [tenant.payments, tenant.members, tenant.keys, tenant.users]
     rows = [list(kind.values())[len(kind) // 2] for kind in kinds]
-    rows += [tenant.delivery, tenant.delivery.event, tenant.endpoint]
+    rows += [
+        Email.objects.filter(merchant_id=tenant.merchant.pk)[0],
+        tenant.delivery,
+        tenant.delivery.event,
+        tenant.endpoint,
+    ]
+    rows.append(Email.objects.filter(merchant_id=tenant.merchant.pk)[0])
     return [*rows, tenant.transactions[4], tenant.refund, tenant.idle, tenant.invited, tenant.merchant]
 
 

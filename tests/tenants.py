@@ -15,6 +15,7 @@ from accounts.services import add_member, create_key, create_merchant, invite_me
 from accounts.services.logins import start_login
 from core.idempotency import read_key
 from core.ids import new_id
+from core.mail import Email
 from core.money import Money
 from ledger.models import BankAccount, Entry, Payout
 from ledger.services import book_capture, create_payout, settle
@@ -66,7 +67,7 @@ class Tenant:
     @property
     def delivery(self) -> WebhookDelivery:
         """Of the event that the refund was made."""
-        return self.endpoint.deliveries.select_related("event").get()
+        return self.endpoint.deliveries.select_related("event").get(event__type="refund.created")
 
     def marks(self) -> set[str]:
         """What nobody else may see: ids, references, amounts, addresses and, once for all texts, the word."""
@@ -76,6 +77,7 @@ class Tenant:
         rows += [self.bank_account, self.payout]
         for model in (Entry, Event, WebhookDelivery, WebhookEndpoint):
             rows += model.objects.filter(merchant=self.merchant)
+        rows += Email.objects.filter(merchant_id=self.merchant.pk)
         amounts = {str(row.money) for row in (*self.payments.values(), self.refund, self.payout)}
         return {self.word, *(row.pk for row in rows), *amounts, *(it.reference for it in self.payments.values())}
 

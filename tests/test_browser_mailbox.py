@@ -5,28 +5,27 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from django.conf import settings as django_settings
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Frame, Page, expect
 
-from core.mail import queue_email, send_emails
-from core.tests.test_mail_content import CONTEXTS
+from core.mail import Email, queue_email, send_emails
+from core.mail_content import render
+from core.tests.mail_contexts import CONTEXTS, TO_PAYER
 
 SCREENSHOTS = django_settings.BASE_DIR / "var" / "screenshots"
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 800}
+SCHEMES = ("light", "dark")
 PATIENCE_MS = 8_000
 LONG_NAME = "W" * 200
+BRAND = {"from_name": "Northwind Tickets", "reply_to": "help@shop.example.com"}
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
-@pytest.fixture(
-    params=[(PHONE, "light"), (PHONE, "dark"), (DESK, "light"), (DESK, "dark")],
-    ids=["phone-light", "phone-dark", "desk-light", "desk-dark"],
-)
-def window(request, chromium, live_server) -> Iterator[BrowserContext]:
+@pytest.fixture(params=[PHONE, DESK], ids=["phone", "desk"])
+def window(request, chromium: Browser, live_server) -> Iterator[BrowserContext]:
     """A complaint in its console, a breach of the policy among them, fails the test."""
-    viewport, scheme = request.param
     complaints: list[str] = []
-    opened = chromium.new_context(viewport=viewport, color_scheme=scheme, base_url=live_server.url, locale="en")
+    opened = chromium.new_context(viewport=request.param, base_url=live_server.url, locale="en")
     opened.set_default_timeout(PATIENCE_MS)
     opened.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
     yield opened
@@ -35,37 +34,66 @@ def window(request, chromium, live_server) -> Iterator[BrowserContext]:
 
 
 @pytest.fixture
-def receive(settings, tmp_path, window, live_server, request) -> Callable[..., Page]:
-    """Sends a mail, and opens it from the mailbox."""
+def send(settings, tmp_path) -> Callable[..., Email]:
+    """Sends a mail to the mailbox: one to a payer as a sandbox merchant with a brand does, others as ours."""
     settings.EMAIL_BACKEND = "config.demo_mail.MailboxBackend"
     settings.DEMO_MAIL_DIR = tmp_path
 
-    def start(template: str, **changes: str) -> Page:
-        context = CONTEXTS[template] | {name: value for name, value in changes.items() if name in CONTEXTS[template]}
-        queue_email(template, to="jane@example.com", context=context)
+    def to_mailbox(template: str, **changes: str) -> Email:
+        context, options = CONTEXTS[template] | changes, {}
+        if TO_PAYER.items() <= context.items():
+            context, options = context | {"brand_color": "#6d28d9", "sandbox": "yes"}, BRAND
+        email = queue_email(template, to="jane@example.com", context=context, **options)
         send_emails()
-        page = window.new_page()
-        page.goto("/demo/mail")
-        page.get_by_role("main").get_by_role("link").first.click()
-        page.get_by_role("heading", name="As text").wait_for()
-        page.screenshot(path=SCREENSHOTS / f"mail-{template}-{request.node.callspec.id}.png", full_page=True)
-        return page
+        return email
 
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    return start
+    return to_mailbox
 
 
-def test_every_mail_fits_its_window(receive):
+def photograph(page: Page, name: str, place: str) -> None:
+    for scheme in SCHEMES:
+        page.emulate_media(color_scheme=scheme)
+        page.screenshot(path=SCREENSHOTS / f"{name}-{place}-{scheme}.png", full_page=True)
+
+
+def fits(part: Page | Frame) -> bool:
+    return part.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+
+
+def test_every_mail_can_be_read(window, send, request):
+    page = window.new_page()
     for template in sorted(CONTEXTS):
-        page = receive(template, name=LONG_NAME, merchant=LONG_NAME, inviter=LONG_NAME)
-        frame = page.frames[1]
-        expect(frame.get_by_role("heading")).to_be_visible()
-        for part in (page, frame):
-            assert part.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+        page.goto(f"/demo/mail/{send(template).pk}/html")
+        expect(page.get_by_role("heading")).to_be_visible()
+        photograph(page, f"mail-{template}", request.node.callspec.id)
+        assert fits(page), template
 
 
-def test_a_link_opens_in_a_tab_of_its_own(receive, live_server):
-    page = receive("verify_email", url=f"{live_server.url}/api/errors")
+def test_every_mail_fits_whatever_people_are_called(window):
+    page = window.new_page()
+    for template, context in sorted(CONTEXTS.items()):
+        long = {name: LONG_NAME for name in context if name != "url"}
+        page.set_content(render(template, context | long, brand=LONG_NAME, language="en").html)
+        assert fits(page), template
+
+
+def test_the_mailbox_leads_to_a_mail(window, send, request):
+    send("receipt")
+    page = window.new_page()
+    page.goto("/demo/mail")
+    photograph(page, "mailbox", request.node.callspec.id)
+    page.get_by_role("main").get_by_role("link").first.click()
+    page.get_by_role("heading", name="As text").wait_for()
+    photograph(page, "mailbox-mail", request.node.callspec.id)
+    expect(page.frames[1].get_by_role("heading")).to_be_visible()
+    assert fits(page)
+    assert fits(page.frames[1])
+
+
+def test_a_link_opens_in_a_tab_of_its_own(window, send, live_server):
+    page = window.new_page()
+    page.goto(f"/demo/mail/{send('verify_email', url=f'{live_server.url}/api/errors').pk}")
     with page.expect_popup() as opened:
         page.frame_locator("iframe").get_by_role("link", name="Confirm the address").click()
     expect(opened.value.get_by_role("heading", level=1)).to_be_visible()

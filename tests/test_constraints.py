@@ -25,6 +25,8 @@ FORBIDDEN: list[tuple[str, dict[str, Any]]] = [
     ("email_due_while_queued", {"status": "failed"}),
     ("email_sent_without_context", {"status": "sent", "due_at": None, "sent_at": NOW}),
     ("email_sent_without_context", {"status": "sent", "due_at": None, "context": None}),
+    ("email_skipped_for_a_reason", {"status": "skipped", "due_at": None, "context": None}),
+    ("email_skipped_for_a_reason", {"status": "skipped", "due_at": None, "reason": "switched_off"}),
     ("merchant_settles_in_time", {"settlement_delay_days": MAX_SETTLEMENT_DELAY_DAYS + 1}),
     ("webhook_endpoint_failing_since_a_failure", {"failures": 1}),
     ("webhook_endpoint_failing_since_a_failure", {"failing_since": NOW}),
@@ -57,6 +59,7 @@ FORBIDDEN: list[tuple[str, dict[str, Any]]] = [
 @pytest.fixture
 def _rows(api, owner, pay, work, shop) -> None:
     """At least one row of every model that has a constraint."""
+    queue_email("verify_email", to="a@example.com", context={"url": "https://x"})
     payment_id = pay(**CARD, order_id="order-1").json()["payment"]["id"]
     work()
     path = f"/api/v1/payments/{payment_id}/refund"
@@ -71,7 +74,6 @@ def _rows(api, owner, pay, work, shop) -> None:
     PayoutLine.objects.create(payout=payout, entry=Entry.objects.first(), amount=1)
     Transfer.objects.create(key="po_1", account=shop.pk, amount=1, currency="USD")
     Dispute.objects.create(charge=Charge.objects.get(), amount=1, currency="USD", due_by=NOW)
-    queue_email("verify_email", to="a@example.com", context={"url": "https://x"})
 
 
 def constraints() -> dict[str, type[Model]]:

@@ -47,12 +47,10 @@ def shell(transactional_db, server_url) -> dict[str, str]:
     merchant = create_merchant(name="Demo Store", status="active", settlement_delay_days=0)
     owner = User.objects.create_user("owner@example.com", "tillgate-demo", name="Olivia Owner")
     add_member(merchant, owner, "owner")
-    pay(merchant)
-    run_settlements()
     log_in = {"email": owner.email, "password": "tillgate-demo"}
     tokens = requests.post(f"{server_url}/api/v1/auth/token", json=log_in, timeout=30).json()["token"]
     _key, secret = create_key(merchant, by=owner, by_role="owner", key=None, name="Shop", scopes=SCOPES)
-    return {
+    variables = {
         **os.environ,
         "TOKEN": tokens["access"],
         "REFRESH": tokens["refresh"],
@@ -64,6 +62,8 @@ def shell(transactional_db, server_url) -> dict[str, str]:
         "PAID": pay(merchant).pk,
         "REFUND": create_refund(pay(merchant), key=None, by=owner)[0].pk,
     }
+    run_settlements()
+    return variables
 
 
 def run(block: str, shell: dict[str, str], server_url: str) -> list[dict]:

@@ -15,6 +15,7 @@ from django.db import connection, connections
 from django.utils import timezone
 
 from core import queue
+from core.mail import Email
 from core.state import IllegalTransition
 from ledger import tasks as ledger
 from ledger.models import BankAccount, Payout, Settlement
@@ -35,6 +36,7 @@ pytestmark = [
 ]
 
 MOST_STATEMENTS = 300
+MAILS = {"completed": "receipt", "failed": "payment_failed"}
 
 
 @pytest.fixture
@@ -73,7 +75,7 @@ def _work_and_die(statement: int, work: Callable[[], int]) -> None:
 
 
 def restart_worker_after_the_leases() -> None:
-    for model in (Transaction, ProviderNotice, Charge):
+    for model in (Transaction, ProviderNotice, Charge, Email):
         model.objects.filter(due_at__isnull=False).update(due_at=timezone.now())
     queue.run_due()
 
@@ -95,6 +97,8 @@ class TestKilledWorker:
             payment.refresh_from_db()
             charge = Charge.objects.get(key__in=payment.transactions.values("pk"))
             events = Event.objects.filter(object_id=payment.pk).order_by("sequence")
+            mail = Email.objects.get(event_id__in=events.values("pk"))
+            assert (mail.template, mail.status) == (MAILS[status], "sent"), point
             assert payment.status == status, point
             assert payment.amount_captured == charge.amount_captured == (payment.amount if status == "completed" else 0)
             assert [event.type for event in events] == told, point

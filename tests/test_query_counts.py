@@ -15,6 +15,7 @@ from accounts.models import ApiKey, Customer, Merchant, User
 from accounts.policy import SCOPES
 from accounts.services import add_member, create_key, create_merchant
 from core.ids import new_id
+from core.mail import Email
 from ledger.models import BankAccount, Entry, Payout, PayoutLine
 from ledger.services import book_refund_reserved
 from notifications.models import Event, WebhookDelivery, WebhookEndpoint
@@ -60,6 +61,10 @@ class Shop:
     def events(self, count: int) -> list[Event]:
         common = {"merchant": self.merchant, "type": "payment.created", "sequence": 1, "payload": "{}"}
         return Event.objects.bulk_create(Event(**common, object_id=new_id("pay")) for _n in range(count))
+
+    def emails(self, count: int) -> None:
+        common = {"merchant_id": self.merchant.pk, "to": PAYER, "template": "receipt", "language": "en"}
+        Email.objects.bulk_create(Email(**common, due_at=timezone.now()) for _n in range(count))
 
     def endpoints(self, count: int) -> list[WebhookEndpoint]:
         common = {"merchant": self.merchant, "url": "https://shop.example", "secret": "secret"}
@@ -119,6 +124,7 @@ LISTS: list[tuple[str, str, More, str]] = [
     ("listPayouts", "payouts", Shop.payouts, "member key"),
     ("listPayoutEntries", "payouts/{payout}/entries", Shop.payout_lines, "member key"),
     ("listEvents", "events", Shop.events, "member key"),
+    ("listEmails", "emails", Shop.emails, "member key"),
     ("listWebhookEndpoints", "webhook-endpoints", Shop.endpoints, "member key"),
     ("listWebhookDeliveries", "webhook-deliveries", Shop.deliveries, "member key"),
     ("listCustomers", "customers", Shop.customers, "member key"),
@@ -141,6 +147,7 @@ def shop() -> Shop:
     shop.payouts(1)
     shop.payout_lines(1)
     shop.deliveries(1)
+    shop.emails(1)
     return shop
 
 

@@ -173,6 +173,7 @@ BODIES: dict[str, Callable[[World, User], Body]] = {
     },
     "bank_account PATCH": lambda world, user: {"schedule": "daily"},
     "payouts POST": lambda world, user: {"amount": 1},
+    "email_choices PATCH": lambda world, user: {"receipt": False, "payment_received": True},
     "webhook_endpoints POST": lambda world, user: {"url": "https://people.example/hook", "event_types": ["*"]},
     "webhook_endpoint PATCH": lambda world, user: {"description": "Another"},
     "webhook_debugger POST": lambda world, user: {"headers": "webhook-id: evt_1", "body": "{}", "secret": "whsec_x"},

@@ -1,6 +1,8 @@
-"""Logging in and out of the API, and the tokens that follow one another."""
+"""Logging in and out of the API, the tokens that follow one another, and the devices that log-ins come from."""
 
+import ipaddress
 import logging
+import re
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,10 +11,12 @@ from django.contrib.auth.signals import user_logged_in
 from django.db import transaction
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 from rest_framework_simplejwt.tokens import RefreshToken
 
-from accounts.models import EMAIL_LENGTH, Login, User, normalize_email
+from accounts.models import EMAIL_LENGTH, Device, Login, User, normalize_email
 from accounts.tokens import TokenInvalid, expiry_of, open_login, read_token, token_pair
+from core.api import client_network_of
 from core.errors import ApiError
 from core.mail import queue_email
 from core.transactions import with_retries
@@ -22,7 +26,16 @@ logger = logging.getLogger(__name__)
 # A client with two tabs, or one that repeats a lost request, may use a token twice within this time and is only
 # refused. Later somebody else holds a copy of the token, and the whole log-in ends (OAuth 2.0 Security, RFC 9700 4.14).
 RACE = timedelta(seconds=10)
-KEPT = timedelta(days=90)  # log-ins that are over, for whoever asks what happened
+KEPT = timedelta(days=90)  # log-ins that are over, for whoever asks what happened; and devices not seen again
+
+# A device is a program, whatever its version, in a network, however its address changes there.
+DEVICE_SALT = "accounts.device"
+VERSION = re.compile(r"[0-9][0-9._]*", re.ASCII)
+NETWORKS = {4: 24, 6: 48}  # bits that stay
+BROWSERS = {"Edg": "Edge", "OPR": "Opera", "Firefox": "Firefox", "Chrome": "Chrome", "Safari": "Safari"}
+SYSTEMS = {"Windows": "Windows", "Android": "Android", "iPhone": "iPhone", "iPad": "iPad", "Mac OS": "macOS"}
+SYSTEMS |= {"Linux": "Linux"}  # last: Android says so, too
+PROGRAM_LENGTH, SHOWN_LENGTH = 500, 40
 
 
 class CredentialsWrong(ApiError):
@@ -42,7 +55,9 @@ def log_in(request: HttpRequest, *, email: str, password: str) -> dict[str, str 
     user = with_retries(lambda: authenticate(request, username=email, password=password))
     if user is None:
         raise CredentialsWrong
-    pair = start_login(user)
+    with transaction.atomic():
+        pair = start_login(user)
+        note_device(user, request)
     user_logged_in.send(sender=User, request=request, user=user)  # sets last_login; axes forgets the wrong passwords
     return pair
 
@@ -91,6 +106,38 @@ def _used_twice(login: Login) -> None:
     )
 
 
+# --- Devices ----------------------------------------------------------------------------------
+@transaction.atomic
+def note_device(user: User, request: HttpRequest) -> None:
+    """Remembers where a log-in comes from, as a digest. Its owner gets a mail when that is new, but not at the first
+    log-in of all. Call it before `last_login` is set."""
+    program, network = request.headers.get("User-Agent", "")[:PROGRAM_LENGTH], _network(client_network_of(request))
+    mark = f"{user.pk} {network} {VERSION.sub('', program)}"
+    digest = salted_hmac(DEVICE_SALT, mark, algorithm="sha256").hexdigest()
+    now = timezone.now()
+    _device, is_new = Device.objects.update_or_create(user=user, digest=digest, defaults={"seen_at": now})
+    if is_new and user.last_login is not None:
+        context = {"at": shown_time(now), "device": shown_device(program), "network": network}
+        queue_email("new_login", to=user.email, context={"name": user.get_full_name(), **context})
+
+
+def _network(address: str) -> str:
+    """`203.0.113.0/24`: of the address only what its neighbours share."""
+    try:
+        ip = ipaddress.ip_address(address.partition("/")[0])
+    except ValueError:
+        return "?"
+    return str(ipaddress.ip_network(f"{ip}/{NETWORKS[ip.version]}", strict=False))
+
+
+def shown_device(program: str) -> str:
+    """`Firefox, Linux` for a User-Agent; of one that is no browser's its first word."""
+    browser = next((name for mark, name in BROWSERS.items() if mark in program), "")
+    system = next((name for mark, name in SYSTEMS.items() if mark in program), "")
+    return ", ".join(filter(None, [browser or program.partition("/")[0][:SHOWN_LENGTH], system])) or "?"
+
+
+# --- The end ----------------------------------------------------------------------------------
 def end_login(login: Login) -> None:
     """Ends one log-in: none of its tokens is good any more."""
     Login.objects.filter(pk=login.pk, ended_at=None).update(ended_at=timezone.now())
@@ -102,7 +149,8 @@ def end_logins(user: User) -> None:
 
 
 def prune_logins() -> int:
-    """Forgets log-ins that ended or expired long ago, and answers how many."""
+    """Forgets log-ins that ended or expired long ago, and answers how many; and devices not seen since."""
+    Device.objects.filter(seen_at__lt=timezone.now() - KEPT).delete()
     return Login.objects.filter(expires_at__lt=timezone.now() - KEPT).delete()[0]
 
 

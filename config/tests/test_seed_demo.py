@@ -6,6 +6,8 @@ from django.utils import timezone
 
 from accounts.models import Membership, Merchant, User
 from config.demo import ADMIN, OWNER, PASSWORD, SUPPORT, seed
+from core.mail import Email
+from notifications.models import Event
 
 pytestmark = pytest.mark.django_db
 
@@ -30,6 +32,10 @@ class TestCommand:
         with django_assert_max_num_queries(3):
             call_command("seed_demo")
         assert Merchant.objects.count() == 1
+
+    def test_sends_nobody_the_mails_of_the_past(self, demo):
+        assert Event.objects.filter(type="payment.completed").exists()
+        assert not Email.objects.exists()
 
     def test_follows_the_site_to_another_port(self, demo, settings):
         settings.SITE_URL = "http://localhost:8123"

@@ -5,6 +5,7 @@ from django.db.models import Q
 
 from core.ids import new_id
 from core.indexes import along_index, force_index, list_index, shared_columns
+from core.mail import Email
 
 Customer, Payment, Transaction = (
     apps.get_model(name) for name in ("accounts.Customer", "payments.Payment", "payments.Transaction")
@@ -80,6 +81,8 @@ class TestListIndex:
         assert list_index(by_merchant).name == "customer_by_merchant"
         assert list_index(by_merchant.filter(**by_email)) is None  # there is one at most
         assert list_index(Transaction.objects.filter(payment="pay_x")).name == "transaction_by_payment"
+        mails = Email.objects.filter(merchant_id=MERCHANT)
+        assert list_index(mails).name == list_index(mails.filter(status="failed")).name == "email_by_merchant"
         assert list_index(Transaction.objects.filter(payment__customer_email="j@example.com")) is None
 
     def test_is_of_the_related_rows_too(self, shop):

@@ -203,8 +203,9 @@ class TestRunTask:
 
 class TestLateRows:
     def test_names_every_queue(self, db):
-        of_payments = {"Payment", "Transaction", "ProviderNotice", "Settlement", "Charge", "Operation"}
-        assert late_rows() == dict.fromkeys({"Email", "WebhookDelivery", *of_payments}, 0)
+        of_payments = {"Payment", "Transaction", "ProviderNotice", "Settlement", "Payout", "BankAccount"}
+        of_the_sandbox = {"Charge", "Operation", "Transfer"}
+        assert late_rows() == dict.fromkeys({"Email", "WebhookDelivery", *of_payments, *of_the_sandbox}, 0)
 
     def test_counts_what_is_past_due_for_long(self, job):
         job(-LATE.total_seconds() - 1), job(-LATE.total_seconds() + 5), job(60), job(None)

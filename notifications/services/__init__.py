@@ -15,6 +15,7 @@ from notifications.services.endpoints import (
     update_endpoint,
 )
 from notifications.services.events import prune_events, publish
+from notifications.services.mails import choose_emails, email_choices
 
 __all__ = [
     "EndpointDisabled",
@@ -22,10 +23,12 @@ __all__ = [
     "Message",
     "ReplayTooLarge",
     "TooManyEndpoints",
+    "choose_emails",
     "create_endpoint",
     "delete_endpoint",
     "diagnose_message",
     "disable_endpoint",
+    "email_choices",
     "enable_endpoint",
     "preview",
     "prune_events",

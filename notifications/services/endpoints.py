@@ -7,11 +7,9 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from accounts.models import Merchant, User
-from accounts.policy import roles_with
+from accounts.models import Merchant
 from core.errors import ApiError, NotFound
 from core.idempotency import create_once, fingerprint
-from core.mail import queue_email
 from core.state import move_to
 from core.targets import check_url
 from core.transactions import with_retries
@@ -191,12 +189,6 @@ def give_up_on(endpoint: WebhookEndpoint, reason: str) -> None:
     """Disables an endpoint that answers no more, and tells the merchant's people and other endpoints. The endpoint
     is locked by the caller's transaction."""
     _disable(endpoint, reason)
-    context = {"merchant": endpoint.merchant.name, "endpoint": endpoint.url, "reason": reason}
-    people = User.objects.filter(
-        memberships__merchant=endpoint.merchant_id, memberships__role__in=roles_with("webhooks:write"), is_active=True
-    )
-    for user in people:
-        queue_email("endpoint_disabled", to=user.email, context=context, merchant_id=endpoint.merchant_id)
 
 
 def _disable(endpoint: WebhookEndpoint, reason: str) -> None:

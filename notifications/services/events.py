@@ -1,4 +1,5 @@
-"""An event is written in the commit of the change that it tells of, with a delivery to everybody who listens."""
+"""An event is written in the commit of the change that it tells of, with a delivery to every endpoint that listens and
+the mails that its type sends."""
 
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
@@ -13,20 +14,33 @@ from core.actor import current_actor
 from core.ids import first_id
 from core.renderers import to_json
 from core.request_id import current_request_id
+from notifications.mails import Payer
 from notifications.models import EVENT_TYPES, Event, WebhookDelivery, WebhookEndpoint
+from notifications.services.mails import queue_mails
 
 MAX_SNAPSHOT_BYTES = 19_000  # a webhook is this and some 300 bytes; Standard Webhooks 1.0 asks for 20 kB at most
 PRUNE_BATCH = 500
 PRUNE_BATCHES = 20  # in one turn
 
 
-def publish(event_type: str, *, merchant_id: str, object_id: str, data: Mapping[str, Any]) -> Event:
-    """Writes the event of a change, and its deliveries. Must run in the transaction of the change, which holds the
-    object's lock (the lock makes the sequence gap-free). Whoever acts in the request caused it."""
+def publish(
+    event_type: str,
+    *,
+    merchant_id: str,
+    object_id: str,
+    data: Mapping[str, Any],
+    payer: Payer | None = None,
+    mails: bool = True,
+) -> Event:
+    """Writes the event of a change, with its deliveries and mails. Must run in the transaction of the change, which
+    holds the object's lock (the lock makes the sequence gap-free). Whoever acts in the request
+    caused it. `payer` gets the mails to customers; without `mails` only programs are told."""
     event = record_event(event_type, merchant_id=merchant_id, object_id=object_id, data=data)
     enabled = WebhookEndpoint.objects.filter(merchant_id=merchant_id, status=WebhookEndpoint.Status.ENABLED)
     listening = enabled.only("id", "event_types").order_by("pk")  # the secrets stay encrypted
     deliver_to([endpoint for endpoint in listening if endpoint.listens_to(event_type)], event)
+    if mails:
+        queue_mails(event, data, payer)
     return event
 
 

@@ -151,15 +151,26 @@ def card_fields(card: CardSource | None) -> dict[str, Any]:
 
 
 def start_attempt(
-    *, payment_id: str, attempt: int, method: str, card: CardSource | None = None, phone: str = ""
+    *,
+    payment_id: str,
+    attempt: int,
+    method: str,
+    card: CardSource | None = None,
+    phone: str = "",
+    language: str = "en",
 ) -> Payment:
     """The payer tries a method on the checkout page. `attempt` is how many tries they had seen: a double click
-    or a stale page changes nothing. Raises NotPayable, MethodUnavailable."""
-    return with_retries(lambda: _start_attempt(payment_id, attempt, method, card, phone))
+    or a stale page changes nothing. Mails to them are in the page's `language` from now on.
+
+    Raises NotPayable, MethodUnavailable.
+    """
+    return with_retries(lambda: _start_attempt(payment_id, attempt, method, card, phone, language))
 
 
 @transaction.atomic
-def _start_attempt(payment_id: str, attempt: int, method: str, card: CardSource | None, phone: str) -> Payment:
+def _start_attempt(
+    payment_id: str, attempt: int, method: str, card: CardSource | None, phone: str, language: str
+) -> Payment:
     payment = Payment.objects.locked(pk=payment_id)
     if attempt != payment.payer_attempts or payment.in_flight:
         return payment
@@ -171,6 +182,7 @@ def _start_attempt(payment_id: str, attempt: int, method: str, card: CardSource 
     _drop_open_transaction(payment)
     payment.payer_attempts += 1
     payment.payment_method = method
+    payment.language = language
     payment.failure_code = ""
     payment.next_action = None
     for name, value in card_fields(card).items():

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from core.state import can_move, move_to
 from ledger.services import book_capture, fees_of
+from notifications.mails import Payer
 from notifications.services import publish
 from payments.models import HOLDS_ORDER, UNPAID, Payment, Status, Transaction, TransactionStatus
 from payments.serializers import MerchantPayment
@@ -29,6 +30,7 @@ class OrderTaken(Exception):
 def move_payment(payment: Payment, status: str) -> None:
     """Moves the payment along the table, keeps what hangs on the status in step, and publishes the event."""
     move_to(payment, status)
+    again = status == Status.COMPLETED and payment.completed_at is not None  # a refund has failed after the fact
     payment.next_action = payment.next_action if status in (Status.REQUIRES_ACTION, Status.PENDING) else None
     if status not in HOLDS_ORDER:
         payment.order_key = None
@@ -39,15 +41,24 @@ def move_payment(payment: Payment, status: str) -> None:
         payment.expires_at = timezone.now() + AUTHORIZATION_LIFETIME
     payment.due_at = payment.expires_at if status in EXPIRES else None
     payment.save()
-    tell(payment, f"payment.{status}")
+    tell(payment, f"payment.{status}", mails=not again)
 
 
-def tell(payment: Payment, event_type: str) -> None:
+def tell(payment: Payment, event_type: str, *, mails: bool = True) -> None:
     publish(
         event_type,
         merchant_id=payment.merchant_id,
         object_id=payment.pk,
         data=MerchantPayment(payment).data,
+        payer=payer_of(payment),
+        mails=mails,
+    )
+
+
+def payer_of(payment: Payment) -> Payer:
+    """Who gets the mails about a payment, and about what hangs off it."""
+    return Payer(
+        payment.customer_email, payment.customer_name, payment.reference, payment.checkout_url, payment.language
     )
 
 

@@ -8,7 +8,7 @@ from ledger.services import book_refund_reserved, book_refund_succeeded, book_re
 from notifications.services import publish
 from payments.models import Payment
 from payments.models import Status as PaymentStatus
-from payments.services.status import move_payment
+from payments.services.status import move_payment, payer_of
 from refunds.models import RESERVED, Refund, Status
 from refunds.serializers import RefundDetails
 
@@ -19,7 +19,9 @@ def reserve(payment: Payment, refund: Refund) -> None:
     payment.save(update_fields=["amount_refund_pending", "updated_at"])
     refund.save(force_insert=True)
     book_refund_reserved(refund.pk, refund.amount, merchant_id=refund.merchant_id, currency=refund.currency)
-    tell(refund, "refund.created")
+    tell(payment, refund, "refund.created")
+    if refund.status == Status.REQUIRES_APPROVAL:
+        tell(payment, refund, "refund.requires_approval")
 
 
 def move_refund(payment: Payment, refund: Refund, status: str) -> None:
@@ -37,7 +39,7 @@ def move_refund(payment: Payment, refund: Refund, status: str) -> None:
     if status in (Status.FAILED, Status.CANCELLED):
         book_refund_undone(refund.pk)
     payment.save(update_fields=["amount_refund_pending", "amount_refunded", "updated_at"])
-    tell(refund, f"refund.{status}")
+    tell(payment, refund, f"refund.{status}")
     _move_along(payment, failed_late=had_succeeded)
 
 
@@ -51,5 +53,11 @@ def _move_along(payment: Payment, *, failed_late: bool) -> None:
         move_payment(payment, PaymentStatus.COMPLETED)
 
 
-def tell(refund: Refund, event_type: str) -> None:
-    publish(event_type, merchant_id=refund.merchant_id, object_id=refund.pk, data=RefundDetails(refund).data)
+def tell(payment: Payment, refund: Refund, event_type: str) -> None:
+    publish(
+        event_type,
+        merchant_id=refund.merchant_id,
+        object_id=refund.pk,
+        data=RefundDetails(refund).data,
+        payer=payer_of(payment),
+    )
