@@ -56,21 +56,22 @@ def apply_result(transaction_id: str, result: Result) -> None:
             APPLY[result.status](payment, txn, result)
 
 
-def wait_for_news(txn: Transaction, error: str = "") -> None:
-    """Nothing new, or no answer: asks again on the schedule, and after POLL_FOR leaves it to a person."""
+def wait_for_news(txn: Transaction, error: str = "", *, silent: bool = False) -> None:
+    """Nothing new, or no answer: asks again on the schedule, and after POLL_FOR leaves it to a person. What is closed
+    was asked about because there was news: that is over with any answer, not with `silent` ones."""
     txn.last_error = error
-    txn.due_at = None if txn.status in FINAL else next_poll(txn)
+    txn.due_at = None if txn.status in FINAL and not silent else next_poll(txn)
     if txn.due_at is None and txn.status not in FINAL:
         txn.review_reason = "The provider has not told the outcome."
     txn.save()
 
 
 def next_poll(txn: Transaction) -> datetime | None:
-    """When to ask again, or None after POLL_FOR."""
+    """When to ask again, or None after POLL_FOR; news of what is closed comes at any age."""
     now = timezone.now()
     if txn.due_at and txn.due_at <= now:  # news arrived while we asked: the claim had put it into the future
         return txn.due_at
-    if now - txn.created_at > POLL_FOR:
+    if now - txn.created_at > POLL_FOR and txn.status not in FINAL:
         return None
     index = max(txn.attempts - 1, 0)
     return now + (POLL_DELAYS[index] if index < len(POLL_DELAYS) else POLL_LAST_DELAY)
