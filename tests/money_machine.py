@@ -1,0 +1,463 @@
+"""A machine that does to the product what people, providers and bad luck do to it, in any order.
+
+It speaks HTTP as merchants and payers do, runs the worker's queues one job at a time in any order, kills workers and
+requests between two database statements, repeats and shuffles notices, breaks the provider and moves the clock. After
+every step `money_watch` holds the rows against the model, and the ledger verifies. Its clock stands still but for a
+millisecond a statement, so that the same steps are the same run.
+"""
+
+import logging
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import time_machine
+from django.conf import settings
+from django.core.cache import cache
+from django.db import connection
+from django.test.client import Client
+from django.utils import timezone
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from accounts.models import Merchant, User
+from core import queue
+from core.errors import ApiError
+from ledger.models import Fee
+from ledger.verification import verify
+from payments.cards import read_card
+from payments.models import ProviderNotice, Transaction
+from payments.providers import ProviderUnavailable
+from payments.services import start_attempt
+from payments.services.notices import store_notice
+from payments.services.payments import EXPIRY_RETRY
+from payments.services.review import ask_again
+from refunds.models import Refund
+from refunds.services import approve_refund
+from sandbox import services as sandbox
+from sandbox.models import Charge, Notice, Operation
+from tests import money_model as model
+from tests.money_watch import IN_FLIGHT, Watch
+from tests.tenants import undone
+
+START = datetime(2030, 1, 1, tzinfo=UTC)
+TICK = timedelta(milliseconds=1)
+EXPONENTS = {"USD": 2, "JPY": 0, "KWD": 3}
+CARDS = {
+    "4242424242424242": "pays",
+    "4000000000000002": "is declined",
+    "4000002500003155": "asks its owner, then pays",
+    "4000008400001629": "asks its owner, then is declined",
+    "4000000000007726": "is slow to take money back",
+    "4000000000005126": "sends a refund back",
+}
+METHODS = ["bank_transfer", "mobile_money", "paypal"]
+QUEUES = [name for name, task in queue.registry.items() if task.every < queue.HOUSEKEEPING] + ["ledger.snapshots"]
+MOST_ROUNDS = 500
+WRITES = re.compile(r'(?:INSERT INTO|UPDATE|DELETE FROM) ["`](\w+)')
+BOOKED = ("ledger_", "payments_payment", "payments_transaction", "refunds_")  # the tables that verify() reads
+
+numbers = st.integers(0, 7)
+amounts = st.sampled_from([1, 99, 1000, 12_345, 999_999])
+parts = st.sampled_from(["all", "a third", "one", "too much"])
+deaths = st.none() | st.none() | st.integers(1, 40)
+
+
+class Killed(BaseException):
+    """The process is gone. What it had committed stays, its open transaction does not."""
+
+
+class Statements:
+    """Stands between Django and the database: counts, moves the clock, notes what was written, and kills."""
+
+    def __init__(self, clock: time_machine.Traveller) -> None:
+        self.clock = clock
+        self.written: set[str] = set()
+        self.left: int | None = None
+
+    def __call__(self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
+        self.clock.shift(TICK)
+        if match := WRITES.match(sql):
+            self.written.add(match[1])
+        # Within a test a transaction is a savepoint. To die before its end is to die before its last statement.
+        if self.left is not None and not sql.startswith(("SAVEPOINT", "RELEASE", "ROLLBACK")):
+            self.left -= 1
+            if not self.left:
+                self.left = None
+                raise Killed
+        return execute(sql, params, many, context)
+
+    @contextmanager
+    def killing(self, statement: int | None) -> Iterator[None]:
+        """Whoever works in here is killed before that statement, unless it is done by then."""
+        self.left = statement
+        try:
+            yield
+        except Killed:
+            pass
+        finally:
+            self.left = None
+
+
+class Crashes(logging.Handler):
+    """Jobs that raised; that a provider did not answer is none."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[BaseException] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None and not isinstance(error, ProviderUnavailable):
+            self.found.append(error)
+
+
+class MoneyMachine(RuleBasedStateMachine):
+    """`keys` are the merchants' API keys by their ids, `staff` two people of theirs."""
+
+    steps = 0  # of all machines
+
+    def __init__(self, client: Client, keys: dict[str, str], staff: list[User]) -> None:
+        super().__init__()
+        self.client, self.keys, self.staff = client, keys, staff
+        cache.clear()
+        self.travel = time_machine.travel(START, tick=False)
+        self.statements = Statements(self.travel.start())
+        self.crashes = Crashes()
+        logging.getLogger("core.queue").addHandler(self.crashes)
+        self.undone = undone()
+        self.undone.__enter__()
+        self.wrapper = connection.execute_wrapper(self.statements)
+        self.wrapper.__enter__()
+        self.sent: list[tuple[str, dict[str, Any], dict[str, str], str]] = []
+        self.unverified: set[str] = set()  # tables
+        self.now = timezone.now()
+
+    def teardown(self) -> None:
+        settings.SANDBOX_FAULT = ""
+        self.wrapper.__exit__(None, None, None)
+        self.undone.__exit__(None, None, None)
+        logging.getLogger("core.queue").removeHandler(self.crashes)
+        self.travel.stop()
+
+    @initialize(
+        delays=st.tuples(st.sampled_from([0, 1, 7]), st.sampled_from([0, 2])),
+        limits=st.tuples(st.none() | st.just(500), st.none() | st.just(2000)),
+        fees=st.lists(
+            st.tuples(
+                numbers,
+                st.sampled_from(["provider", "platform"]),
+                st.sampled_from(["", "credit_card", "bank_transfer"]),
+                st.sampled_from(sorted(EXPONENTS)),
+                st.sampled_from([0, 1, 290, 333, 10_000]),
+                st.sampled_from([0, 1, 30]),
+            ),
+            max_size=5,
+            unique_by=lambda fee: (fee[0] % 2, *fee[1:4]),
+        ),
+    )
+    def terms(self, delays: tuple[int, ...], limits: tuple[int | None, ...], fees: list[Any]) -> None:
+        shops = []
+        for merchant_id, currency, delay, limit in zip(self.keys, ("USD", "JPY"), delays, limits, strict=True):
+            terms = {"default_currency": currency, "settlement_delay_days": delay, "refund_approval_limit": limit}
+            Merchant.objects.filter(pk=merchant_id).update(**terms)
+            shops.append(model.Shop(merchant_id, currency, timedelta(days=delay), limit))
+        for number, *terms in fees:
+            shop, fee = shops[number % 2], model.Fee(*terms)
+            shop.fees.append(fee)
+            Fee.objects.create(merchant_id=shop.id, **vars(fee))
+        self.model = model.Model(shops)
+        self.watch = Watch(self.model)
+
+    # --- After every step -----------------------------------------------------------------------
+    def look(self) -> None:
+        """Takes in what has changed since the last look."""
+        assert self.crashes.found == []
+        before, self.now = self.now, timezone.now()
+        self.watch.take_in(before, self.now, self.statements.written)
+        self.unverified |= self.statements.written
+        self.statements.written = set()
+
+    @invariant()
+    def all_agree(self) -> None:
+        type(self).steps += 1
+        self.look()
+        if any(table.startswith(BOOKED) for table in self.unverified):
+            self.watch.compare_books()
+            assert verify() == []
+        self.unverified = set()
+
+    # --- Merchants ------------------------------------------------------------------------------
+    @rule(
+        shop=st.booleans(),
+        amount=amounts,
+        currency=st.sampled_from(sorted(EXPONENTS)),
+        order=st.none() | st.sampled_from(["o-1", "o-2"]),
+        card=st.none() | st.sampled_from(sorted(CARDS)),
+        manual=st.booleans(),
+        death=deaths,
+    )
+    def create(
+        self, shop: bool, amount: int, currency: str, order: str | None, card: str | None, manual: bool, death: int
+    ) -> None:
+        shop = self.model.shops[shop]
+        body = {"customer_name": "John Doe", "customer_email": "john@example.com", "currency": currency}
+        body |= {"amount": major(amount, currency), "capture_method": "manual" if manual else "automatic"}
+        body |= {"order_id": order} if order else {}
+        if card:
+            body |= {"card_number": card, "card_expiry_month": 12, "card_expiry_year": 2040}
+            body |= {"payment_method": "credit_card"}
+        error = "order_already_paid" if self.model.order_is_paid(shop, order) else ""
+        answer = self.post("payments", body, shop, error, death=death, noun="payment")
+        if not error:
+            self.model.window = (self.now, timezone.now())
+            payment = model.Payment(answer["id"], shop, amount, currency, manual, order, self.model.window)
+            payment.method = "credit_card" if card else ""
+            self.model.create(payment, by_card=card is not None)
+
+    @precondition(lambda self: self.sent)
+    @rule(number=numbers)
+    def repeat(self, number: int) -> None:
+        """The same request again: the same answer, and nothing else."""
+        path, body, headers, known = self.sent[-1 - number % len(self.sent)]
+        response = self.client.post(path, body, content_type="application/json", headers=headers)
+        assert (response.status_code, response.headers.get("Idempotent-Replayed")) == (201, "true"), response.content
+        assert next(iter(response.json().values()))["id"] == known
+
+    @precondition(lambda self: self.model.payments)
+    @rule(number=numbers, part=parts, death=deaths)
+    def capture(self, number: int, part: str, death: int | None) -> None:
+        payment = self.payment(number, "authorized")
+        amount = share(part, payment.amount)
+        body = {} if amount is None else {"amount": major(amount, payment.currency)}
+        error = self.model.capture(payment, payment.amount if amount is None else amount)
+        self.post(f"payments/{payment.id}/capture", body, payment.shop, error, death=death, noun="payment")
+
+    @precondition(lambda self: self.model.payments)
+    @rule(number=numbers)
+    def cancel(self, number: int) -> None:
+        payment = self.payment(number, "pending", "requires_action", "authorized")
+        self.post(f"payments/{payment.id}/cancel", {}, payment.shop, self.model.cancel(payment), status=200)
+
+    @precondition(lambda self: any(it.captured for it in self.model.payments.values()))
+    @rule(number=numbers, part=parts, death=deaths)
+    def refund(self, number: int, part: str, death: int | None) -> None:
+        payment = self.payment(number, "completed")
+        amount = share(part, payment.left or payment.amount)
+        body = {} if amount is None else {"amount": major(amount, payment.currency)}
+        error = self.model.refund(payment, amount, None)
+        self.post(f"payments/{payment.id}/refund", body, payment.shop, error, death=death, noun="refund")
+
+    @precondition(lambda self: self.model.refunds)
+    @rule(number=numbers)
+    def cancel_refund(self, number: int) -> None:
+        refund = self.one_refund(number, "pending", "requires_approval")
+        error = self.model.cancel_refund(refund)
+        self.post(f"refunds/{refund.id}/cancel", {}, refund.payment.shop, error, status=200)
+
+    @precondition(lambda self: self.model.refunds)
+    @rule(number=numbers, person=st.booleans())
+    def approve(self, number: int, person: bool) -> None:
+        refund = self.one_refund(number, "requires_approval")
+        staff = self.staff[person]
+        row = Refund.objects.get(pk=refund.id)
+        assert code_of(lambda: approve_refund(row, by=staff)) == self.model.approve(refund, staff.pk)
+
+    # --- Payers -----------------------------------------------------------------------------------
+    @precondition(lambda self: self.model.payments)
+    @rule(number=numbers, stale=st.sampled_from([0, 0, 0, 1]), method=st.sampled_from(sorted(CARDS) + METHODS))
+    def attempt(self, number: int, stale: int, method: str) -> None:
+        """On the checkout page; `stale` is a page of before the last attempt."""
+        payment = self.payment(number, "pending")
+        card = None if method in METHODS else method
+        method = "credit_card" if card else method
+        fields = {"payment_id": payment.id, "attempt": payment.attempts - stale, "method": method}
+        if card:
+            expiry = {"expiry_month": 12, "expiry_year": 2040, "cvv": "", "today": self.now.date()}
+            fields["card"] = read_card(number=card, **expiry)
+        error = self.model.attempt(payment, fields["attempt"], method, self.now)
+        assert code_of(lambda: start_attempt(**fields)) == error
+
+    @precondition(lambda self: any(row[1] in Charge.AWAITS_PAYER for row in self.watch.seen.charges.values()))
+    @rule(number=numbers, approve=st.sampled_from([True, True, False]), returns=st.booleans())
+    def decide(self, number: int, approve: bool, returns: bool) -> None:
+        """The payer approves or declines on the provider's page, of whatever attempt, and comes back or does not."""
+        waiting = [(key, row[0]) for key, row in self.watch.seen.charges.items() if row[1] in Charge.AWAITS_PAYER]
+        key, charge = waiting[number % len(waiting)]
+        self.client.post(f"/sandbox/charges/{charge}", {"decision": "approve" if approve else "decline"})
+        if returns:
+            self.come_back(self.model.txns[key].payment)
+
+    @precondition(lambda self: self.model.payments)
+    @rule(number=numbers)
+    def return_early(self, number: int) -> None:
+        self.come_back(self.payment(number, "requires_action"))
+
+    def come_back(self, payment: model.Payment) -> None:
+        assert self.client.get(f"/pay/{payment.id}/return").status_code == 303
+
+    # --- The provider -----------------------------------------------------------------------------
+    @rule(fault=st.sampled_from(["", "", "silent", "down", "garbage"]))
+    def break_provider(self, fault: str) -> None:
+        settings.SANDBOX_FAULT = fault
+
+    @precondition(lambda self: any(it.captured for it in self.model.payments.values()))
+    @rule(number=numbers, part=parts)
+    def refund_elsewhere(self, number: int, part: str) -> None:
+        """In the provider's dashboard, of what there is left both there and here."""
+        charges = [pair for it in self.model.payments.values() for pair in self.model.charges(it)]
+        if not charges:
+            return
+        txn, left = charges[number % len(charges)]
+        charge = Charge.objects.get(key=txn.id)
+        left = min(left, txn.payment.left, charge.amount_captured - charge.amount_refunded)
+        if left <= 0:
+            return
+        fault, settings.SANDBOX_FAULT = settings.SANDBOX_FAULT, ""
+        amount = min(share(part, left) or left, left)
+        key = f"dashboard-{len(self.model.elsewhere)}"
+        made = sandbox.create_refund(key=key, charge_id=charge.pk, amount=amount)
+        settings.SANDBOX_FAULT = fault
+        self.model.elsewhere[made["id"]] = model.Elsewhere(txn, amount)
+
+    @precondition(lambda self: self.model.txns)
+    @rule(order=st.permutations(range(4)), times=st.sampled_from([1, 1, 2]), again=st.booleans())
+    def notices(self, order: list[int], times: int, again: bool) -> None:
+        """Some of the provider's notices come in another order, some twice, some long after, under another id."""
+        rows = Notice.objects.order_by("-pk") if again else Notice.objects.filter(delivered_at=None).order_by("-pk")
+        found = list(rows[: len(order)])
+        for number in [it for it in order if it < len(found)] * times:
+            notice = found[number]
+            ours = notice.key if notice.key.startswith("txn_") else ""
+            event_id = f"{notice.pk}-again" if again else notice.pk
+            what = {"kind": notice.kind, "type": notice.type, "transaction_id": ours, "payload": notice.payload}
+            store_notice(provider="sandbox", event_id=event_id, **what)
+
+    # --- Workers and time -----------------------------------------------------------------------
+    @rule(name=st.sampled_from(QUEUES), jobs=st.integers(1, 4))
+    def work(self, name: str, jobs: int) -> None:
+        for _job in range(jobs):
+            if not queue.registry[name].handler():
+                return
+            self.look()
+
+    @rule(name=st.sampled_from(QUEUES), statement=st.integers(1, 40))
+    def work_and_die(self, name: str, statement: int) -> None:
+        with self.statements.killing(statement):
+            queue.registry[name].handler()
+
+    @rule()
+    def work_all(self) -> None:
+        """Everything that is due, every queue in its turn."""
+        for _round in range(MOST_ROUNDS):
+            if not any([self.one_job(name) for name in QUEUES]):
+                return
+        raise AssertionError("the queues did not empty")
+
+    def one_job(self, name: str) -> int:
+        done = queue.registry[name].handler()
+        if done:
+            self.look()
+        return done
+
+    @rule(wait=st.sampled_from([2, 61, 400, 7200, 86_400, 200_000, 700_000]))
+    def wait(self, wait: int) -> None:
+        """Seconds to days: leases run out, payments expire, authorizations lapse, money settles."""
+        self.statements.clock.shift(wait)
+
+    @rule()
+    def rest(self) -> None:
+        """The provider answers again, and all that is under way comes to its end."""
+        settings.SANDBOX_FAULT = ""
+        self.finish()
+        self.statements.clock.shift(EXPIRY_RETRY + timedelta(seconds=1))
+        self.finish()
+        self.watch.check_rest(self.now)
+
+    def finish(self) -> None:
+        for _round in range(MOST_ROUNDS):
+            self.work_all()
+            parked = Transaction.objects.filter(status__in=IN_FLIGHT, due_at=None)
+            for txn in parked:
+                ask_again(txn.pk)
+            wake = wake_up_time()
+            if wake is None and not parked:
+                return
+            if wake is not None and wake > timezone.now():
+                self.statements.clock.move_to(wake)
+        raise AssertionError("what is under way does not end")
+
+    # --- Small things -----------------------------------------------------------------------------
+    def post(
+        self,
+        path: str,
+        body: dict[str, Any],
+        shop: model.Shop,
+        error: str,
+        *,
+        status: int = 201,
+        noun: str = "",
+        death: int | None = None,
+    ) -> Any:
+        """A request with its own key, and its `noun` in the answer, or `error`. Whoever was killed over it is asked
+        again: the two together are one request."""
+        headers = {"Authorization": f"Bearer {self.keys[shop.id]}"}
+        if noun:
+            headers["Idempotency-Key"] = f"key-{self.now.timestamp()}"
+        send = lambda: self.client.post(f"/api/v1/{path}", body, content_type="application/json", headers=headers)  # noqa: E731
+        if death is not None:
+            with self.statements.killing(death):
+                send()
+        response = send()
+        answer = response.json()
+        if error:
+            assert (response.status_code >= 400, answer["error"]["code"]) == (True, error), answer
+            return None
+        assert response.status_code == status, answer
+        if noun:
+            self.sent.append((f"/api/v1/{path}", body, headers, answer[noun]["id"]))
+        return answer[noun] if noun else None
+
+    def payment(self, number: int, *statuses: str) -> model.Payment:
+        """One in which the verb makes sense, as a rule; now and then any."""
+        return pick(list(self.model.payments.values()), number, statuses)
+
+    def one_refund(self, number: int, *statuses: str) -> model.Refund:
+        return pick(list(self.model.refunds.values()), number, statuses)
+
+
+def pick(rows: list[Any], number: int, statuses: tuple[str, ...]) -> Any:
+    fitting = [row for row in rows if row.status in statuses]
+    chosen = fitting if fitting and number < 6 else rows
+    return chosen[-1 - number % len(chosen)]
+
+
+def share(part: str, amount: int) -> int | None:
+    """Minor units; None leaves it to the product to take all."""
+    return {"all": None, "a third": max(amount // 3, 1), "one": 1, "too much": amount + 1}[part]
+
+
+def major(amount: int, currency: str) -> str:
+    digits = EXPONENTS[currency]
+    text = f"{amount:0{digits + 1}}"
+    return f"{text[:-digits]}.{text[-digits:]}" if digits else text
+
+
+def code_of(call: Callable[[], Any]) -> str:
+    try:
+        call()
+    except ApiError as error:
+        return error.code
+    return ""
+
+
+def wake_up_time() -> datetime | None:
+    """When the next thing happens that is under way here or at the provider; what only waits for a payer is not."""
+    under_way = [
+        Transaction.objects.filter(due_at__isnull=False).exclude(status="requires_action"),
+        *(rows.objects.filter(due_at__isnull=False) for rows in (ProviderNotice, Charge, Operation)),
+    ]
+    firsts = [rows.order_by("due_at").values_list("due_at", flat=True).first() for rows in under_way]
+    return min((at for at in firsts if at is not None), default=None)
