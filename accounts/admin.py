@@ -129,7 +129,7 @@ class GroupAdmin(BaseGroupAdmin, ModelAdmin):
     """Named sets of permissions for staff."""
 
 
-def _asked_first(title: Any, text: Any) -> dict[str, Any]:
+def asked_first(title: Any, text: Any) -> dict[str, Any]:
     """A dialog, so that a change of state is a POST with a CSRF token and never a link."""
     return {"title": title, "description": text, "form_submit_text": title, "form_class": None}
 
@@ -194,7 +194,7 @@ class MerchantAdmin(ServiceAdmin):
         description=_("Approve"),
         permissions=["approve"],
         variant=ActionVariant.SUCCESS,
-        dialog=_asked_first(_("Approve"), _("The merchant can take payments at once.")),
+        dialog=asked_first(_("Approve"), _("The merchant can take payments at once.")),
     )
     def approve_this(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
         return self._change_one(request, object_id, approve_merchant, _("Approved."))
@@ -203,7 +203,7 @@ class MerchantAdmin(ServiceAdmin):
         description=_("Suspend"),
         permissions=["suspend"],
         variant=ActionVariant.DANGER,
-        dialog=_asked_first(_("Suspend"), _("No new payments can be made; those that exist go on.")),
+        dialog=asked_first(_("Suspend"), _("No new payments can be made; those that exist go on.")),
     )
     def suspend_this(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
         return self._change_one(request, object_id, suspend_merchant, _("Suspended."))
@@ -211,7 +211,7 @@ class MerchantAdmin(ServiceAdmin):
     @action(
         description=_("Make default"),
         permissions=["make_default"],
-        dialog=_asked_first(_("Make default"), _("Payments that name no merchant will go to this one.")),
+        dialog=asked_first(_("Make default"), _("Payments that name no merchant will go to this one.")),
     )
     def make_this_default(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
         return self._change_one(request, object_id, make_default, _("Made the default merchant."))
@@ -292,7 +292,7 @@ class ApiKeyAdmin(ServiceAdmin, ReadOnlyAdmin):
         description=_("Revoke"),
         permissions=["revoke"],
         variant=ActionVariant.DANGER,
-        dialog=_asked_first(_("Revoke"), _("Programs that use this key are refused at once, and for ever.")),
+        dialog=asked_first(_("Revoke"), _("Programs that use this key are refused at once, and for ever.")),
     )
     def revoke_this(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
         return self._change_one(request, object_id, revoke_key, _("Revoked."))
@@ -326,7 +326,7 @@ class LoginAdmin(ServiceAdmin, ReadOnlyAdmin):
         description=_("End"),
         permissions=["end"],
         variant=ActionVariant.DANGER,
-        dialog=_asked_first(_("End"), _("The user is logged out there, and logs in again.")),
+        dialog=asked_first(_("End"), _("The user is logged out there, and logs in again.")),
     )
     def end_this(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
         return self._change_one(request, object_id, end_login, _("Ended."))

@@ -24,14 +24,19 @@ POLICY: dict[str, frozenset[Role]] = {
     "payments:read": EVERYBODY,
     "payments:write": MANAGERS | {Role.FINANCE, Role.SUPPORT},
     "balance:read": MANAGERS | {Role.FINANCE, Role.VIEWER},
+    "payouts:read": MANAGERS | {Role.FINANCE, Role.VIEWER},
+    "payouts:write": MANAGERS | {Role.FINANCE},
+    "bank_accounts:write": MANAGERS | {Role.FINANCE},
     "events:read": EVERYBODY,
     "webhooks:read": MANAGERS | {Role.DEVELOPER},
     "webhooks:write": MANAGERS | {Role.DEVELOPER},
     "refunds:read": EVERYBODY,
     "refunds:write": MANAGERS | {Role.FINANCE, Role.SUPPORT},
 }
-# A program does not hire people, make keys or change the merchant's settings.
-FOR_PEOPLE_ONLY = frozenset({"merchant:write", "members:read", "members:write", "api_keys:read", "api_keys:write"})
+# A program does not hire people, make keys, change the merchant's settings or say where its money goes.
+FOR_PEOPLE_ONLY = frozenset(
+    {"merchant:write", "members:read", "members:write", "api_keys:read", "api_keys:write", "bank_accounts:write"}
+)
 SCOPES = [permission for permission in POLICY if permission not in FOR_PEOPLE_ONLY]
 
 

@@ -13,6 +13,8 @@ from django.utils.translation import gettext_lazy as _
 from accounts.models import Merchant
 from core.admin import Columns
 from core.queue import late_rows
+from ledger.carriers import BY_HAND
+from ledger.models import Payout, PayoutStatus
 from payments.models import Payment, Transaction
 
 # Unfold draws with Alpine, which evaluates its attributes, and with inline styles. Scripts stay ours.
@@ -39,6 +41,8 @@ SECTIONS: list[tuple[Any, list[tuple[str, str, Any]]]] = [
     (
         _("Books"),
         [
+            ("ledger.payout", "account_balance", _("Payouts")),
+            ("ledger.bankaccount", "credit_card_gear", _("Bank accounts")),
             ("ledger.journal", "menu_book", _("Journals")),
             ("ledger.fee", "percent", _("Fees")),
             ("ledger.halt", "report", _("Halts")),
@@ -58,6 +62,7 @@ SECTIONS: list[tuple[Any, list[tuple[str, str, Any]]]] = [
         [
             ("sandbox.charge", "credit_card", _("Charges")),
             ("sandbox.operation", "undo", _("Operations")),
+            ("sandbox.transfer", "account_balance", _("Transfers")),
             ("sandbox.dispute", "gavel", _("Disputes")),
             ("sandbox.notice", "mail", _("Notices")),
         ],
@@ -143,6 +148,18 @@ def _to_approve() -> dict[str, Any]:
     return {"title": _("Merchants to approve"), "count": rows[:COUNT_LIMIT].count(), "link": link}
 
 
+def _to_carry_out() -> dict[str, Any]:
+    rows = Payout.objects.filter(carrier=BY_HAND, status__in=[PayoutStatus.PENDING, PayoutStatus.IN_TRANSIT])
+    link = reverse("admin:ledger_payout_changelist") + "?waiting=hand"
+    return {"title": _("Payouts to carry out"), "count": rows[:COUNT_LIMIT].count(), "link": link}
+
+
+def _payouts_to_review() -> dict[str, Any]:
+    rows = Payout.objects.filter(review_reason__gt="")
+    link = reverse("admin:ledger_payout_changelist") + "?waiting=review"
+    return {"title": _("Payouts to review"), "count": rows[:COUNT_LIMIT].count(), "link": link}
+
+
 def _late() -> dict[str, Any]:
     late = {name: count for name, count in late_rows().items() if count}
     return {"title": _("Late jobs"), "count": sum(late.values()), "detail": ", ".join(late)}
@@ -150,6 +167,8 @@ def _late() -> dict[str, Any]:
 
 CARDS = [
     ("payments.view_transaction", _to_review),
+    ("ledger.view_payout", _to_carry_out),
+    ("ledger.view_payout", _payouts_to_review),
     ("accounts.view_merchant", _to_approve),
     ("payments.view_payment", _late),
 ]

@@ -56,23 +56,21 @@ class Money:
     currency: str
 
     @classmethod
-    def parse(cls, value: object, currency: str) -> "Money":
+    def parse(cls, value: object, currency: str, *, param: str = "amount") -> "Money":
         """Reads an amount in major units: an int, a Decimal or a string of plain ASCII digits.
 
-        Raises AmountInvalid, AmountTooPrecise or AmountTooLarge.
+        Raises AmountInvalid, AmountTooPrecise or AmountTooLarge, about this parameter.
         """
-        text = read_digits(value)
+        text = read_digits(value, param=param)
         exponent = EXPONENTS[currency]
         whole, _, decimals = text.partition(".")
         if len(decimals) > exponent:
-            raise AmountTooPrecise(
-                f"{currency} has {exponent} decimals; the amount has {len(decimals)}.", param="amount"
-            )
+            raise AmountTooPrecise(f"{currency} has {exponent} decimals; the amount has {len(decimals)}.", param=param)
         if Decimal(text) > MAX_MAJOR:
-            raise AmountTooLarge(param="amount")
+            raise AmountTooLarge(param=param)
         amount = int(whole + decimals.ljust(exponent, "0"))
         if amount == 0:
-            raise AmountInvalid(param="amount")
+            raise AmountInvalid(param=param)
         return cls(amount, currency)
 
     def __str__(self) -> str:
@@ -90,7 +88,7 @@ class Money:
         return LETTER_BEFORE_DIGIT.sub("\N{NO-BREAK SPACE}", text)
 
 
-def read_digits(value: object) -> str:
+def read_digits(value: object, *, param: str = "amount") -> str:
     """The amount as written, or AmountInvalid; bounded before any conversion: 1e999999999 is 11 bytes."""
     if isinstance(value, Decimal):
         exponent = value.as_tuple().exponent
@@ -98,5 +96,5 @@ def read_digits(value: object) -> str:
     elif isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**MAX_DIGITS:
         value = str(value)
     if not isinstance(value, str) or not PLAIN_DIGITS.fullmatch(value):
-        raise AmountInvalid(param="amount")
+        raise AmountInvalid(param=param)
     return value

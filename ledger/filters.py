@@ -1,8 +1,8 @@
-"""The parameters of the list of entries."""
+"""The parameters of the lists of entries and payouts."""
 
 from core.fields import CurrencyField, OneOfField
-from core.filters import ListFilters, Parameter
-from ledger.models import BALANCES, Account, Kind
+from core.filters import ListFilters, OneOrSeveral, Parameter, SeveralField
+from ledger.models import BALANCES, Account, Kind, PayoutStatus
 
 
 class EntryFilters(ListFilters):
@@ -14,3 +14,10 @@ class EntryFilters(ListFilters):
     account = Parameter(OneOfField, Account.choices, help_text="An account of the ledger")
     currency = Parameter(CurrencyField, help_text="ISO 4217")
     kind = Parameter(OneOfField, Kind.choices, column="journal__kind", help_text="What was booked")
+
+
+class PayoutFilters(ListFilters):
+    """What a merchant may ask of its payouts."""
+
+    status = OneOrSeveral(SeveralField, PayoutStatus.choices, help_text="One, or several separated by commas")
+    currency = Parameter(CurrencyField, help_text="ISO 4217")

@@ -1,14 +1,26 @@
-"""The books: double entry, written once and never changed (DESIGN.md §6)."""
+"""The books: double entry, written once and never changed (DESIGN.md §6); and payouts, by which money leaves them."""
+
+from typing import ClassVar
 
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from accounts.models import Merchant
+from accounts.models import Merchant, User
+from core.encryption import EncryptedTextField
+from core.idempotency import IdempotentRow
 from core.ids import MAX_LENGTH, IdField
 from core.money import CURRENCY_LENGTH, Money
 from core.queue import QueueRow
+from core.state import Transitions
+
+NAME_LENGTH = 200
+MAX_ACCOUNT_NUMBER = 34  # characters of the longest IBAN (ISO 13616)
+ROUTING_NUMBER_LENGTH = 20
+CODE_LENGTH = 64
+REASON_LENGTH = 255
+LAST_ANCHOR = 28  # the last day that every month has
 
 
 class Account(models.TextChoices):
@@ -173,3 +185,143 @@ class Halt(models.Model):
 
     def __str__(self) -> str:
         return self.reason[:80]
+
+
+class BankAccount(IdempotentRow, QueueRow):
+    """Where a merchant's payouts in one currency go, and when they leave by themselves: `due_at` is the next time.
+
+    Its details are never edited: another one takes its place, so a payout shows for ever where it went.
+    """
+
+    class Schedule(models.TextChoices):
+        MANUAL = "manual", _("Manual")
+        DAILY = "daily", _("Daily")
+        WEEKLY = "weekly", _("Weekly")
+        MONTHLY = "monthly", _("Monthly")
+
+    id = IdField("ba")
+    merchant = models.ForeignKey(Merchant, models.PROTECT, db_index=False, related_name="bank_accounts")
+    currency = models.CharField(max_length=CURRENCY_LENGTH, help_text=_("ISO 4217"))
+    # Merchant and currency while payouts go here, NULL afterwards: one at a time, kept by the database.
+    in_use_for = models.CharField(max_length=MAX_LENGTH + 4, null=True, unique=True, editable=False)  # noqa: DJ001
+    country = models.CharField(max_length=2, help_text=_("ISO 3166-1 alpha-2"))
+    holder = models.CharField(max_length=NAME_LENGTH)
+    bank_name = models.CharField(max_length=NAME_LENGTH, blank=True, default="")
+    routing_number = models.CharField(max_length=ROUTING_NUMBER_LENGTH, blank=True, default="")
+    account_number = EncryptedTextField(help_text=_("Or the IBAN"))
+    last4 = models.CharField(max_length=4)
+    schedule = models.CharField(max_length=7, choices=Schedule.choices, default=Schedule.MANUAL)
+    anchor = models.PositiveSmallIntegerField(
+        default=1, help_text=_("Weekly: 1 is Monday (ISO 8601). Monthly: the day, from 1 to 28.")
+    )
+    minimum = models.PositiveBigIntegerField(
+        default=0, help_text=_("Minor units; less than this waits for the next time.")
+    )
+    created_by = models.ForeignKey(User, models.SET_NULL, null=True, editable=False, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ("-id",)
+        constraints = [
+            models.UniqueConstraint(fields=["merchant", "idempotency_key"], name="bank_account_idempotency_key"),
+            models.CheckConstraint(
+                condition=Q(due_at__isnull=True) | (Q(in_use_for__isnull=False) & ~Q(schedule="manual")),
+                name="bank_account_due_while_scheduled",
+            ),
+            models.CheckConstraint(condition=Q(anchor__gte=1, anchor__lte=LAST_ANCHOR), name="bank_account_anchor"),
+        ]
+        indexes = [models.Index(fields=["merchant", "id"], name="bank_account_by_merchant")]
+
+    def __str__(self) -> str:
+        return f"{self.bank_name} …{self.last4} ({self.currency})".strip()
+
+    @property
+    def is_in_use(self) -> bool:
+        return self.in_use_for is not None
+
+
+class PayoutStatus(models.TextChoices):
+    PENDING = "pending", _("Pending")
+    HELD = "held", _("Held")
+    IN_TRANSIT = "in_transit", _("In transit")
+    PAID = "paid", _("Paid")
+    FAILED = "failed", _("Failed")
+    CANCELLED = "cancelled", _("Cancelled")
+
+
+class Payout(IdempotentRow, QueueRow):
+    """Available money on its way to a merchant's bank account, set aside when the row is made. `due_at` is when its
+    carrier (ledger/carriers.py) is asked; a payout that staff carry out by hand is never due."""
+
+    TRANSITIONS: ClassVar[Transitions] = {
+        PayoutStatus.PENDING: {PayoutStatus.HELD, PayoutStatus.IN_TRANSIT, PayoutStatus.CANCELLED},
+        PayoutStatus.HELD: {PayoutStatus.PENDING, PayoutStatus.CANCELLED},
+        PayoutStatus.IN_TRANSIT: {PayoutStatus.PAID, PayoutStatus.FAILED},
+        PayoutStatus.PAID: {PayoutStatus.FAILED},  # the bank sends the money back, days later
+    }
+
+    id = IdField("po")
+    merchant = models.ForeignKey(Merchant, models.PROTECT, db_index=False, related_name="payouts")
+    bank_account = models.ForeignKey(BankAccount, models.PROTECT, related_name="payouts")
+    status = models.CharField(max_length=10, choices=PayoutStatus.choices, default=PayoutStatus.PENDING)
+    amount = models.PositiveBigIntegerField(help_text=_("Minor units"))
+    currency = models.CharField(max_length=CURRENCY_LENGTH)
+    carrier = models.CharField(max_length=16, blank=True, default="", help_text=_("Empty: staff, by hand"))
+    carrier_reference = models.CharField(max_length=255, blank=True, default="")
+    failure_code = models.CharField(max_length=CODE_LENGTH, blank=True, default="")
+    review_reason = models.CharField(
+        max_length=REASON_LENGTH, blank=True, default="", help_text=_("Parked until a person has looked.")
+    )
+    settled_up_to = models.CharField(
+        max_length=MAX_LENGTH,
+        help_text=_("Older entries are settled, by this payout or one before; where the next one begins to look."),
+    )
+    is_scheduled = models.BooleanField(default=False)
+    requested_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    sent_at = models.DateTimeField(null=True, blank=True)
+    paid_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ("-id",)
+        constraints = [
+            models.UniqueConstraint(fields=["merchant", "idempotency_key"], name="payout_idempotency_key"),
+            models.CheckConstraint(condition=Q(amount__gt=0), name="payout_amount_above_zero"),
+        ]
+        indexes = [
+            models.Index(fields=["merchant", "status", "id"], name="payout_by_status"),
+            models.Index(fields=["merchant", "id"], name="payout_by_merchant"),
+        ]
+
+    def __str__(self) -> str:
+        return self.pk
+
+    @property
+    def money(self) -> Money:
+        return Money(self.amount, self.currency)
+
+
+class PayoutLine(models.Model):
+    """An entry that a payout settles, or the part of it. The lines of a payout sum to its amount; they are never
+    changed, for what comes back is booked as an entry of its own."""
+
+    id = IdField("pol")
+    payout = models.ForeignKey(Payout, models.PROTECT, db_index=False, related_name="lines")
+    entry = models.ForeignKey(Entry, models.PROTECT, related_name="payout_lines")
+    amount = models.BigIntegerField(help_text=_("Minor units; above zero what adds to the payout"))
+
+    class Meta:
+        ordering = ("id",)
+        constraints = [
+            models.UniqueConstraint(fields=["payout", "entry"], name="payout_line_once"),
+            models.CheckConstraint(condition=~Q(amount=0), name="payout_line_is_not_zero"),
+        ]
+        indexes = [models.Index(fields=["payout", "id"], name="payout_line_by_payout")]
+
+    def __str__(self) -> str:
+        return self.pk
+
+    @property
+    def money(self) -> Money:
+        return Money(self.amount, self.entry.currency)

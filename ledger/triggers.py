@@ -5,9 +5,10 @@ and MariaDB the account that migrates needs the TRIGGER privilege, and with bina
 `log_bin_trust_function_creators = 1` (docs/operating.md).
 """
 
+from collections.abc import Sequence
 from typing import Any
 
-TABLES = ("ledger_journal", "ledger_entry")
+TABLES = ("ledger_journal", "ledger_entry", "ledger_payoutline")
 ACTIONS = ("UPDATE", "DELETE")
 MESSAGE = "What is booked is never changed; book a reversal."
 FUNCTION = "ledger_refuse"
@@ -17,15 +18,16 @@ def name_of(table: str, action: str) -> str:
     return f"{table}_no_{action.lower()}"
 
 
-def install(connection: Any) -> None:
-    remove(connection)
+def install(connection: Any, tables: Sequence[str] = TABLES) -> None:
+    """On all the tables, or on those that an early migration has made so far."""
+    remove(connection, tables)
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute(
                 f"CREATE OR REPLACE FUNCTION {FUNCTION}() RETURNS trigger LANGUAGE plpgsql AS "
                 f"$$ BEGIN RAISE EXCEPTION '{MESSAGE}'; END $$"
             )
-        for table in TABLES:
+        for table in tables:
             for action in ACTIONS:
                 cursor.execute(_statement(connection.vendor, table, action))
             if connection.vendor == "postgresql":
@@ -44,9 +46,9 @@ def _statement(vendor: str, table: str, action: str) -> str:
     return f"{head} FOR EACH ROW SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = '{MESSAGE}'"
 
 
-def remove(connection: Any) -> None:
+def remove(connection: Any, tables: Sequence[str] = TABLES) -> None:
     with connection.cursor() as cursor:
-        for table in TABLES:
+        for table in tables:
             for action in (*ACTIONS, "TRUNCATE"):
                 on = f" ON {table}" if connection.vendor == "postgresql" else ""
                 cursor.execute(f"DROP TRIGGER IF EXISTS {name_of(table, action)}{on}")

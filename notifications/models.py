@@ -20,6 +20,7 @@ PAYMENT_STATUSES = (
     "requires_action pending processing authorized completed failed cancelled refunded".split()  # noqa: SIM905
 )
 REFUND_STATUSES = "pending processing requires_approval succeeded failed cancelled".split()  # noqa: SIM905
+PAYOUT_STATUSES = "pending held in_transit paid failed cancelled".split()  # noqa: SIM905
 ENDPOINT_DISABLED, ENDPOINT_TEST = "webhook_endpoint.disabled", "webhook_endpoint.test"
 EVENT_TYPES = [
     "payment.created",
@@ -27,6 +28,8 @@ EVENT_TYPES = [
     "payment.surplus",
     "refund.created",
     *(f"refund.{status}" for status in REFUND_STATUSES),
+    "payout.created",
+    *(f"payout.{status}" for status in PAYOUT_STATUSES),
     ENDPOINT_DISABLED,
     ENDPOINT_TEST,
 ]

@@ -4,7 +4,7 @@ from django.contrib import admin
 from unfold.contrib.filters.admin import ChoicesCheckboxFilter
 
 from core.admin import CreatedFilter, CurrencyFilter, ReadOnlyAdmin
-from sandbox.models import Charge, Dispute, Notice, Operation
+from sandbox.models import Charge, Dispute, Notice, Operation, Transfer
 
 
 @admin.register(Charge)
@@ -19,6 +19,13 @@ class OperationAdmin(ReadOnlyAdmin):
     list_display = ("id", "kind", "amount_text", "status_label", "charge_id", "failure_code", "created", "key")
     list_filter = (("kind", ChoicesCheckboxFilter), ("status", ChoicesCheckboxFilter), CreatedFilter)
     search_by = {"sre_": "id__startswith", "ch_": "charge_id", "": "key"}
+
+
+@admin.register(Transfer)
+class TransferAdmin(ReadOnlyAdmin):
+    list_display = ("id", "amount_text", "status_label", "account", "last4", "failure_code", "created", "key")
+    list_filter = (("status", ChoicesCheckboxFilter), CreatedFilter, CurrencyFilter)
+    search_by = {"str_": "id__startswith", "mer_": "account", "": "key"}
 
 
 @admin.register(Dispute)

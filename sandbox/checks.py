@@ -3,7 +3,7 @@
 from typing import NoReturn
 
 from core.idempotency import KEY_PATTERN
-from sandbox.models import Charge, Operation
+from sandbox.models import Charge, Operation, Transfer
 from sandbox.wire import SandboxRefused
 
 MAX_AMOUNT = 10**18  # minor units; fits the column
@@ -23,6 +23,6 @@ def check_amount(amount: int) -> None:
         refuse("amount_invalid", "The amount must be a number of minor units above zero.")
 
 
-def check_same_request(row: Charge | Operation, body: str) -> None:
+def check_same_request(row: Charge | Operation | Transfer, body: str) -> None:
     if row.fingerprint != body:
         refuse("idempotency_error", "This key was used before with other parameters.")

@@ -195,6 +195,59 @@ class Operation(QueueRow):
         }
 
 
+class Transfer(QueueRow):
+    """Money on its way from an account here to its holder's bank. Due while it is, and once more if it comes back."""
+
+    class Status(models.TextChoices):
+        IN_TRANSIT = "in_transit", _("In transit")
+        PAID = "paid", _("Paid")
+        FAILED = "failed", _("Failed")
+
+    TRANSITIONS: ClassVar[Mapping[str, Set[str]]] = {
+        Status.IN_TRANSIT: {Status.PAID, Status.FAILED},
+        Status.PAID: {Status.FAILED},  # the bank sends the money back
+    }
+
+    id = IdField("str")
+    key = models.CharField(max_length=KEY_LENGTH, unique=True, help_text=_("The caller's idempotency key."))
+    fingerprint = models.CharField(max_length=HASH_LENGTH, editable=False)
+    account = models.CharField(max_length=NAME_LENGTH)
+    amount = models.PositiveBigIntegerField(help_text=_("Minor units."))
+    currency = models.CharField(max_length=CURRENCY_LENGTH)
+    last4 = models.CharField(max_length=4, help_text=_("Of the bank account; the rest is not kept."))
+    outcome = models.CharField(
+        max_length=CODE_LENGTH, blank=True, default="", help_text=_("A failure code, as the account number asked for.")
+    )
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.IN_TRANSIT)
+    failure_code = models.CharField(max_length=CODE_LENGTH, blank=True, default="")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ("-id",)
+        constraints = [models.CheckConstraint(condition=Q(amount__gt=0), name="sandbox_transfer_amount")]
+
+    def __str__(self) -> str:
+        return self.id
+
+    @property
+    def money(self) -> Money:
+        return Money(self.amount, self.currency)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The transfer as the API shows it; amount in minor units."""
+        return {
+            "id": self.id,
+            "object": "transfer",
+            "key": self.key,
+            "account": self.account,
+            "amount": self.amount,
+            "currency": self.currency,
+            "last4": self.last4,
+            "status": str(self.status),
+            "failure_code": self.failure_code,
+        }
+
+
 class Dispute(models.Model):
     """Money that the payer's bank takes back, or asks about."""
 

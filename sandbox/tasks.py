@@ -1,13 +1,15 @@
 """The emulator's own clock: what it does after it has answered."""
 
 from core.queue import drain, periodic
-from sandbox import services
-from sandbox.models import Charge, Operation
+from sandbox import services, transfers
+from sandbox.models import Charge, Operation, Transfer
 
 
 def settle() -> int:
-    return drain(Charge.objects.all(), services.settle_charge) + drain(
-        Operation.objects.all(), services.settle_operation
+    return (
+        drain(Charge.objects.all(), services.settle_charge)
+        + drain(Operation.objects.all(), services.settle_operation)
+        + drain(Transfer.objects.all(), transfers.settle_transfer)
     )
 
 

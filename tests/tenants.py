@@ -14,7 +14,10 @@ from accounts.policy import SCOPES
 from accounts.services import add_member, create_key, create_merchant, invite_member, revoke_key
 from accounts.services.logins import start_login
 from core.idempotency import read_key
-from ledger.models import Entry
+from core.ids import new_id
+from core.money import Money
+from ledger.models import BankAccount, Entry, Payout
+from ledger.services import book_capture, create_payout, settle
 from notifications.models import Event, WebhookDelivery, WebhookEndpoint
 from notifications.services import create_endpoint, disable_endpoint
 from payments.models import HOLDS_ORDER, Payment, Status, Transaction, TransactionStatus
@@ -27,6 +30,7 @@ ROLES = ("viewer", "support", "developer", "finance", "admin", "owner")
 READ_SCOPES = [scope for scope in SCOPES if scope.endswith(":read")]
 KEYS = {"full": SCOPES, "read": READ_SCOPES, "gone": SCOPES, "spare": ["payments:read"]}
 HOUR = timedelta(hours=1)
+SETTLED = 10_000_000  # minor units that can be paid out or given back
 # The transaction that stands behind a payment of this status.
 BEHIND = {
     Status.REQUIRES_ACTION: TransactionStatus.REQUIRES_ACTION,
@@ -54,6 +58,8 @@ class Tenant:
     payments: dict[str, Payment] = field(default_factory=dict)  # by status
     transactions: list[Transaction] = field(default_factory=list)
     refund: Refund = field(init=False)  # waits for approval
+    bank_account: BankAccount = field(init=False)
+    payout: Payout = field(init=False)  # has not left
     endpoint: WebhookEndpoint = field(init=False)  # is told of the refund
     silent: WebhookEndpoint = field(init=False)  # is disabled
 
@@ -67,9 +73,10 @@ class Tenant:
         people = [*self.users.values(), *self.members.values(), self.invited, *self.keys.values()]
         customers = list(Customer.objects.filter(merchant=self.merchant))
         rows = [self.merchant, *people, *customers, *self.payments.values(), *self.transactions, self.refund]
+        rows += [self.bank_account, self.payout]
         for model in (Entry, Event, WebhookDelivery, WebhookEndpoint):
             rows += model.objects.filter(merchant=self.merchant)
-        amounts = {str(row.money) for row in (*self.payments.values(), self.refund)}
+        amounts = {str(row.money) for row in (*self.payments.values(), self.refund, self.payout)}
         return {self.word, *(row.pk for row in rows), *amounts, *(it.reference for it in self.payments.values())}
 
 
@@ -86,6 +93,7 @@ def new_tenant(word: str, number: int) -> Tenant:
     )
     for place, status in enumerate(Status):
         _add_payment(tenant, status, place, amount=number * 10_000_000 + place * 1111 + 7)
+    _add_payout(tenant, amount=number * 1000 + 73)
     tenant.endpoint = _endpoint(tenant, "endpoint")
     tenant.silent = disable_endpoint(_endpoint(tenant, "silent"))
     tenant.refund, _replayed = create_refund(
@@ -192,6 +200,26 @@ def _add_transaction(tenant: Tenant, payment: Payment, status: str) -> None:
             failure_code="card_declined" if status == TransactionStatus.FAILED else "",
         )
     )
+
+
+def _add_payout(tenant: Tenant, *, amount: int) -> None:
+    """Of `amount` minor units, a small part of what is available."""
+    merchant = tenant.merchant
+    where = {"merchant_id": merchant.pk, "currency": "USD"}
+    settle(book_capture(new_id("txn"), SETTLED, fee=0, settles_in=timedelta(0), **where).settlement)
+    tenant.bank_account = BankAccount.objects.create(
+        merchant=merchant,
+        currency="USD",
+        in_use_for=f"{merchant.pk} USD",
+        country="US",
+        holder=f"{tenant.word} holder",
+        bank_name=f"{tenant.word} bank",
+        account_number="000123456789",
+        last4=tenant.word[:4],
+        idempotency_key=same_key("bank"),
+    )
+    money = Money(amount, "USD")
+    tenant.payout, _replayed = create_payout(merchant, currency="USD", amount=str(money), key=same_key("payout"))
 
 
 def _endpoint(tenant: Tenant, name: str) -> WebhookEndpoint:

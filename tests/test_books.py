@@ -125,6 +125,8 @@ class TestFinds:
             "ledger_journal_no_delete",
             "ledger_entry_no_update",
             "ledger_entry_no_delete",
+            "ledger_payoutline_no_update",
+            "ledger_payoutline_no_delete",
         ]
 
 

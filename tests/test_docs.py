@@ -17,6 +17,8 @@ NOT_IN_THE_API_YET = {
     "not_payable",
     "nothing_to_ask",
     "nothing_to_send",
+    "payout_not_by_hand",
+    "payout_with_nobody",
 }
 METHODS = {"get", "post", "put", "patch", "delete"}
 

@@ -13,13 +13,15 @@ from django.conf import settings
 from accounts.models import Merchant, User
 from accounts.services import add_member, create_key, create_merchant
 from core.money import Money
+from ledger.tasks import run_settlements
 from payments.models import Payment
 from payments.services import change_payment, create_payment
 from refunds.services import create_refund
 
 PAGE = (settings.BASE_DIR / "docs" / "api.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```sh\n(.+?)```", PAGE, re.DOTALL)
-SCOPES = ["payments:read", "payments:write", "refunds:read", "refunds:write", "customers:read", "customers:write"]
+NOUNS = ("payments", "refunds", "customers", "payouts")
+SCOPES = ["balance:read", *(f"{noun}:{verb}" for noun in NOUNS for verb in ("read", "write"))]
 
 pytestmark = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 
@@ -42,9 +44,11 @@ def pay(merchant: Merchant) -> Payment:
 @pytest.fixture
 def shell(transactional_db, server_url) -> dict[str, str]:
     """What the page tells to keep in variables."""
-    merchant = create_merchant(name="Demo Store", status="active")
+    merchant = create_merchant(name="Demo Store", status="active", settlement_delay_days=0)
     owner = User.objects.create_user("owner@example.com", "tillgate-demo", name="Olivia Owner")
     add_member(merchant, owner, "owner")
+    pay(merchant)
+    run_settlements()
     log_in = {"email": owner.email, "password": "tillgate-demo"}
     tokens = requests.post(f"{server_url}/api/v1/auth/token", json=log_in, timeout=30).json()["token"]
     _key, secret = create_key(merchant, by=owner, by_role="owner", key=None, name="Shop", scopes=SCOPES)

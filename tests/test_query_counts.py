@@ -15,6 +15,7 @@ from accounts.models import ApiKey, Customer, Merchant, User
 from accounts.policy import SCOPES
 from accounts.services import add_member, create_key, create_merchant
 from core.ids import new_id
+from ledger.models import BankAccount, Entry, Payout, PayoutLine
 from ledger.services import book_refund_reserved
 from notifications.models import Event, WebhookDelivery, WebhookEndpoint
 from payments.models import Payment, Transaction
@@ -74,6 +75,20 @@ class Shop:
         for _n in range(count):
             book_refund_reserved(new_id("re"), 1, **where)
 
+    def bank_accounts(self, count: int) -> list[BankAccount]:
+        common = {"merchant": self.merchant, "currency": "USD", "account_number": "000123456789", "last4": "6789"}
+        return BankAccount.objects.bulk_create(BankAccount(**common) for _n in range(count))
+
+    def payouts(self, count: int) -> list[Payout]:
+        common = {"merchant": self.merchant, "bank_account": self.bank_accounts(1)[0], "amount": 1, "currency": "USD"}
+        return Payout.objects.bulk_create(Payout(**common) for _n in range(count))
+
+    def payout_lines(self, count: int) -> None:
+        self.entries(count)
+        entries = Entry.objects.filter(payout_lines=None)[:count]
+        payout = Payout.objects.get()
+        PayoutLine.objects.bulk_create(PayoutLine(payout=payout, entry=entry, amount=1) for entry in entries)
+
     def customers(self, count: int) -> None:
         addresses = [f"{n}@payers.example" for n in range(count)]
         Customer.objects.bulk_create(Customer(merchant=self.merchant, email=it, name="Payer") for it in addresses)
@@ -100,6 +115,9 @@ LISTS: list[tuple[str, str, More, str]] = [
     ("listTransactions", "transactions", Shop.transactions, "member key customer"),
     ("listRefunds", "refunds", Shop.refunds, "member key"),
     ("listEntries", "balance/entries", Shop.entries, "member key"),
+    ("listBankAccounts", "bank-accounts", Shop.bank_accounts, "member key"),
+    ("listPayouts", "payouts", Shop.payouts, "member key"),
+    ("listPayoutEntries", "payouts/{payout}/entries", Shop.payout_lines, "member key"),
     ("listEvents", "events", Shop.events, "member key"),
     ("listWebhookEndpoints", "webhook-endpoints", Shop.endpoints, "member key"),
     ("listWebhookDeliveries", "webhook-deliveries", Shop.deliveries, "member key"),
@@ -120,7 +138,8 @@ def shop() -> Shop:
     shop.payments(1)
     shop.transactions(1)
     shop.refunds(1)
-    shop.entries(1)
+    shop.payouts(1)
+    shop.payout_lines(1)
     shop.deliveries(1)
     return shop
 
@@ -136,7 +155,8 @@ def headers(shop) -> dict[str, Headers]:
 
 @pytest.mark.parametrize(("path", "more", "who"), CASES)
 def test_takes_as_many_queries_for_fifty_rows_as_for_one(shop, headers, path, more, who):
-    url = f"/api/v1/{path.format(payment=Payment.objects.get().pk)}?page_size=100"
+    ids = {"payment": Payment.objects.get().pk, "payout": Payout.objects.get().pk}
+    url = f"/api/v1/{path.format(**ids)}?page_size=100"
 
     def rows_and_queries() -> tuple[int, int]:
         with CaptureQueriesContext(connection) as captured:

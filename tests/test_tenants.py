@@ -87,8 +87,9 @@ class TestReading:
 
     @staticmethod
     def questions(world: World) -> Iterator[tuple[str, Query]]:
+        own = {"order_id": "order-0", "payment_id": world.own.payments["pending"].pk, "payout_id": world.own.payout.pk}
         for template, parameters in documented().items():
-            path = template.replace("{order_id}", "order-0").replace("{payment_id}", world.own.payments["pending"].pk)
+            path = re.sub(r"{(\w+)}", lambda match: own.get(match[1], match[0]), template)
             for parameter in parameters:
                 for query in queries(parameter, world.rival):
                     yield path, query

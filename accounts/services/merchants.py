@@ -94,7 +94,8 @@ def change_merchant(merchant: Merchant, **changes: Any) -> Merchant:
     currency = changes.get("default_currency", locked.default_currency)
     if "refund_approval_limit" in changes:
         limit = changes["refund_approval_limit"]
-        changes["refund_approval_limit"] = None if limit is None else Money.parse(limit, currency).amount
+        money = None if limit is None else Money.parse(limit, currency, param="refund_approval_limit")
+        changes["refund_approval_limit"] = money and money.amount
     elif currency != locked.default_currency and locked.refund_approval_limit is not None:
         raise ParameterInvalid(
             "The limit is in the default currency: send it along in the new one.", param="refund_approval_limit"

@@ -158,9 +158,14 @@ def reset_password(token: str, password: str) -> User:
 def change_password(user: User, *, current: str, new: str) -> None:
     """Raises CurrentPasswordWrong, PasswordWeak."""
     locked = User.objects.select_for_update().get(pk=user.pk)
-    if not locked.check_password(current):
-        raise CurrentPasswordWrong(param="current_password")
+    confirm_password(locked, current, param="current_password")
     set_password(locked, new)
+
+
+def confirm_password(user: User, password: str, *, param: str) -> None:
+    """That it is the user who asks, and not somebody at their open browser. Raises CurrentPasswordWrong."""
+    if not user.check_password(password):
+        raise CurrentPasswordWrong(param=param)
 
 
 def change_user(user: User, **changes: str) -> User:

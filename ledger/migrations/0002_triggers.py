@@ -2,6 +2,8 @@ from django.db import migrations
 
 from ledger import triggers
 
+TABLES = ("ledger_journal", "ledger_entry")
+
 
 class Migration(migrations.Migration):
 
@@ -11,7 +13,7 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.RunPython(
-            lambda apps, schema_editor: triggers.install(schema_editor.connection),
-            lambda apps, schema_editor: triggers.remove(schema_editor.connection),
+            lambda apps, schema_editor: triggers.install(schema_editor.connection, TABLES),
+            lambda apps, schema_editor: triggers.remove(schema_editor.connection, TABLES),
         ),
     ]

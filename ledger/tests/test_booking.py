@@ -50,6 +50,21 @@ class TestFacts:
         work()
         assert held() == {"provider_receivable": 5000, "merchant_available": -4825, "fees": -175}
 
+    def test_a_payout_is_set_aside_and_then_paid_by_the_provider(self, capture, where, held):
+        capture()
+        services.booking.book_payout_created("po_1", 2000, **where)
+        assert (held()["payout_clearing"], held()["merchant_available"]) == (-2000, 2000)
+        services.booking.book_payout_paid("po_1", 2000, **where)
+        assert held() == {"provider_receivable": 3000, "merchant_pending": -5000, "merchant_available": 2000}
+
+    def test_a_payout_that_comes_back_is_available_again(self, capture, where, held):
+        capture()
+        services.booking.book_payout_created("po_1", 2000, **where)
+        services.booking.book_payout_paid("po_1", 2000, **where)
+        for _twice in range(2):
+            services.booking.book_payout_undone("po_1")
+        assert held() == {"provider_receivable": 5000, "merchant_pending": -5000}
+
     def test_a_refund_is_set_aside_and_then_paid_by_the_provider(self, capture, where, held):
         capture()
         services.book_refund_reserved(REFUND, 2000, **where)

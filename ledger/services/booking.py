@@ -4,7 +4,7 @@ Each is called inside the transaction of the change that it books, and booking t
 Amounts are minor units above zero.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from django.db import IntegrityError, transaction
@@ -160,8 +160,44 @@ def book_refund_succeeded(refund_id: str, amount: int, *, merchant_id: str, curr
 
 def book_refund_undone(refund_id: str) -> None:
     """Cancelled, failed, or failed after it had succeeded: whatever was booked for it is reversed."""
-    kinds = [Kind.REFUND_SUCCEEDED, Kind.REFUND_RESERVED]
-    journals = {journal.kind: journal for journal in Journal.objects.filter(kind__in=kinds, source_id=refund_id)}
+    _undo(refund_id, [Kind.REFUND_SUCCEEDED, Kind.REFUND_RESERVED])
+
+
+def _undo(source_id: str, kinds: Sequence[Kind]) -> None:
+    """Reverses what was booked of these kinds, in this order."""
+    journals = {journal.kind: journal for journal in Journal.objects.filter(kind__in=kinds, source_id=source_id)}
     for kind in kinds:
         if kind in journals:
             reverse(journals[kind])
+
+
+# --- Payouts ----------------------------------------------------------------------------------
+def book_payout_created(payout_id: str, amount: int, *, merchant_id: str, currency: str) -> Journal:
+    """Set aside; the caller has seen to it, under the merchant's lock, that it is there."""
+    return move(
+        Kind.PAYOUT_CREATED,
+        payout_id,
+        amount,
+        debit=Account.MERCHANT_AVAILABLE,
+        credit=Account.PAYOUT_CLEARING,
+        merchant_id=merchant_id,
+        currency=currency,
+    )
+
+
+def book_payout_paid(payout_id: str, amount: int, *, merchant_id: str, currency: str) -> Journal:
+    """It has arrived, so the provider owes us that much less."""
+    return move(
+        Kind.PAYOUT_PAID,
+        payout_id,
+        amount,
+        debit=Account.PAYOUT_CLEARING,
+        credit=Account.PROVIDER_RECEIVABLE,
+        merchant_id=merchant_id,
+        currency=currency,
+    )
+
+
+def book_payout_undone(payout_id: str) -> None:
+    """Cancelled, failed, or sent back after it had arrived: whatever was booked for it is reversed."""
+    _undo(payout_id, [Kind.PAYOUT_PAID, Kind.PAYOUT_CREATED])

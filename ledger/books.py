@@ -1,0 +1,57 @@
+"""What the ledger has to say of payouts (ledger/verification.py)."""
+
+from collections.abc import Iterator
+
+from django.db.models import Exists, F, OuterRef, Q, Subquery, Sum
+from django.db.models.functions import Coalesce
+
+from ledger.models import Entry, Journal, Kind, Payout, PayoutLine, PayoutStatus
+from ledger.verification import Fault, check
+
+SET_ASIDE = [PayoutStatus.PENDING, PayoutStatus.HELD, PayoutStatus.IN_TRANSIT]
+RETURNED = [PayoutStatus.FAILED, PayoutStatus.CANCELLED]
+
+
+@check
+def every_payout_is_booked() -> Iterator[Fault]:
+    """L8: set aside while it lasts, gone once it is paid, nothing of it left when it came to nothing."""
+
+    def standing(kind: Kind) -> Exists:
+        journals = Journal.objects.filter(kind=kind, source_id=OuterRef("pk"), reversed_by=None)
+        entries = Entry.objects.filter(amount=OuterRef(OuterRef("amount")), currency=OuterRef(OuterRef("currency")))
+        return Exists(journals.filter(Exists(entries.filter(journal=OuterRef("pk")))))
+
+    payouts = Payout.objects.annotate(set_aside=standing(Kind.PAYOUT_CREATED), gone=standing(Kind.PAYOUT_PAID))
+    right = (
+        Q(status__in=SET_ASIDE, set_aside=True, gone=False)
+        | Q(status=PayoutStatus.PAID, set_aside=True, gone=True)
+        | Q(status__in=RETURNED, set_aside=False, gone=False)
+    )
+    for payout in payouts.exclude(right).iterator():
+        yield Fault("L8", payout.pk, f"it is {payout.status}; the books say otherwise")
+
+
+@check
+def every_booked_payout_is_there() -> Iterator[Fault]:
+    """L8, the other way."""
+    kinds = [Kind.PAYOUT_CREATED, Kind.PAYOUT_PAID]
+    for journal in Journal.objects.filter(kind__in=kinds).exclude(source_id__in=Payout.objects.values("pk")).iterator():
+        yield Fault("L8", journal.pk, f"there is no payout {journal.source_id}")
+
+
+@check
+def payouts_are_the_sum_of_their_lines() -> Iterator[Fault]:
+    """L7: a payout opens to exactly what it settles."""
+    lines = PayoutLine.objects.filter(payout=OuterRef("pk")).order_by()
+    total = Coalesce(Subquery(lines.values("payout").annotate(sum=Sum("amount")).values("sum")), 0)
+    for payout in Payout.objects.annotate(settles=total).exclude(settles=F("amount")).iterator():
+        yield Fault("L7", payout.pk, f"it is over {payout.amount}, its lines over {payout.settles}")
+
+
+@check
+def no_entry_is_settled_twice() -> Iterator[Fault]:
+    """L7: of an entry no more is settled than there is, and none of it the other way round."""
+    settled = PayoutLine.objects.order_by().values("entry").annotate(sum=Sum("amount"), there=-F("entry__amount"))
+    too_much = Q(there__gt=0) & (Q(sum__gt=F("there")) | Q(sum__lt=0)) | Q(there__lt=0) & ~Q(sum=F("there"))
+    for row in settled.filter(too_much).iterator():
+        yield Fault("L7", row["entry"], f"payouts settle {row['sum']} of its {row['there']}")

@@ -1,0 +1,168 @@
+"""Where payouts go, and when they leave by themselves. New details take the password again: whoever finds an open
+browser cannot send the money elsewhere."""
+
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+from django.utils.crypto import salted_hmac
+
+from accounts.models import Merchant, User
+from accounts.services import confirm_password
+from core.errors import ApiError, ParameterInvalid
+from core.idempotency import create_once, fingerprint
+from core.mail import queue_email
+from core.money import Money
+from core.transactions import with_retries
+from ledger.models import LAST_ANCHOR, BankAccount
+
+DAYS_OF_A_WEEK = 7
+IBAN_REMAINDER, IBAN_DIVISOR = 1, 97  # ISO 7064 MOD 97-10
+SCHEDULE_FIELDS = ("schedule", "anchor", "minimum")
+
+Schedule = BankAccount.Schedule
+
+
+class BankAccountMissing(ApiError):
+    status, type, code = 409, "conflict", "bank_account_missing"
+    message = "There is no bank account for this currency. Add one first."
+
+
+class AccountNumberInvalid(ApiError):
+    code = "account_number_invalid"
+    message = "This IBAN is mistyped: its check digits do not fit."
+
+
+def account_in_use(merchant: Merchant, currency: str) -> BankAccount:
+    """Where payouts in this currency go. Raises BankAccountMissing."""
+    account = BankAccount.objects.filter(in_use_for=_place(merchant, currency)).first()
+    if account is None:
+        raise BankAccountMissing(f"There is no bank account for {currency}. Add one first.")
+    return account
+
+
+def _place(merchant: Merchant, currency: str) -> str:
+    return f"{merchant.pk} {currency}"
+
+
+def add_bank_account(
+    merchant: Merchant, *, by: User, password: str, key: str | None, **fields: Any
+) -> tuple[BankAccount, bool]:
+    """Has payouts of `fields["currency"]` go to this account from now on; and whether the idempotency `key` had added
+    it before. It takes the place of the one in use, with that one's schedule unless another is given; a payout on its
+    way still goes where it was sent. The owners are told by mail.
+
+    Raises CurrentPasswordWrong, AccountNumberInvalid, ParameterInvalid, AmountInvalid and the like,
+    IdempotencyKeyReused.
+    """
+    confirm_password(by, password, param="password")
+    check_iban(fields["account_number"])
+    hidden = salted_hmac("ledger.bank_account", fields["account_number"], algorithm="sha256").hexdigest()
+    body = fingerprint({**fields, "account_number": hidden})
+
+    def work() -> tuple[BankAccount, bool]:
+        with transaction.atomic():
+            accounts = BankAccount.objects.filter(merchant=merchant)
+            return create_once(accounts, key, body, lambda: _replace(merchant, by, key, body, fields))
+
+    return with_retries(work)
+
+
+def _replace(merchant: Merchant, by: User, key: str | None, body: str, fields: dict[str, Any]) -> BankAccount:
+    Merchant.objects.select_for_update().get(pk=merchant.pk)  # two at once: one after the other
+    place = _place(merchant, fields["currency"])
+    before = BankAccount.objects.filter(in_use_for=place).first()
+    terms = {name: fields.pop(name) for name in SCHEDULE_FIELDS if name in fields}
+    account = BankAccount(
+        merchant=merchant,
+        in_use_for=place,
+        last4=fields["account_number"][-4:],
+        created_by=by,
+        idempotency_key=key,
+        fingerprint=body,
+        **fields,
+    )
+    if before is not None:
+        account.schedule, account.anchor, account.minimum = before.schedule, before.anchor, before.minimum
+        _retire(before)
+    _set_schedule(account, **terms)
+    account.save(force_insert=True)
+    _tell_owners(account, by)
+    return account
+
+
+def change_schedule(account: BankAccount, **terms: Any) -> BankAccount:
+    """Changes when payouts leave by themselves: `schedule`, its `anchor`, and the `minimum`, major units as digits or
+    None. Raises BankAccountMissing when it is not in use, ParameterInvalid, AmountTooPrecise and the like."""
+    with transaction.atomic():
+        locked = _locked(account)
+        _set_schedule(locked, **terms)
+        locked.save(update_fields=[*SCHEDULE_FIELDS, "due_at"])
+    return locked
+
+
+def remove_bank_account(account: BankAccount) -> None:
+    """No further payouts go there. Raises BankAccountMissing when it is not in use."""
+    with transaction.atomic():
+        _retire(_locked(account))
+
+
+def _locked(account: BankAccount) -> BankAccount:
+    locked = BankAccount.objects.select_for_update().get(pk=account.pk)
+    if not locked.is_in_use:
+        raise BankAccountMissing("This bank account is not in use any more.")
+    return locked
+
+
+def _retire(account: BankAccount) -> None:
+    account.in_use_for = account.due_at = None
+    account.save(update_fields=["in_use_for", "due_at"])
+
+
+def _set_schedule(account: BankAccount, **terms: Any) -> None:
+    account.schedule = terms.get("schedule", account.schedule)
+    account.anchor = terms.get("anchor", account.anchor)
+    most = DAYS_OF_A_WEEK if account.schedule == Schedule.WEEKLY else LAST_ANCHOR
+    if account.anchor > most:
+        raise ParameterInvalid(f"The anchor of a {account.schedule} schedule is from 1 to {most}.", param="anchor")
+    if "minimum" in terms:
+        minimum = terms["minimum"]
+        account.minimum = 0 if minimum is None else Money.parse(minimum, account.currency, param="minimum").amount
+    account.due_at = next_time(account, timezone.now())
+
+
+def next_time(account: BankAccount, after: datetime) -> datetime | None:
+    """The next midnight (UTC) at which the account's schedule pays out; None when none does."""
+    fits = {
+        Schedule.DAILY: lambda day: True,
+        Schedule.WEEKLY: lambda day: day.isoweekday() == account.anchor,
+        Schedule.MONTHLY: lambda day: day.day == account.anchor,
+    }.get(Schedule(account.schedule))
+    if fits is None:
+        return None
+    day = after.astimezone(UTC).date() + timedelta(days=1)
+    while not fits(day):
+        day += timedelta(days=1)
+    return datetime.combine(day, time(), UTC)
+
+
+def check_iban(number: str) -> None:
+    """An account number that begins as an IBAN does must be one (ISO 13616). Raises AccountNumberInvalid."""
+    if not (number[:2].isalpha() and number[2:4].isdigit()):
+        return
+    digits = "".join(str(int(character, 36)) for character in number[4:] + number[:4])
+    if int(digits) % IBAN_DIVISOR != IBAN_REMAINDER:
+        raise AccountNumberInvalid(param="account_number")
+
+
+def _tell_owners(account: BankAccount, by: User) -> None:
+    context = {
+        "merchant": account.merchant.name,
+        "currency": account.currency,
+        "last4": account.last4,
+        "by": by.get_full_name(),
+    }
+    owners = User.objects.filter(memberships__merchant=account.merchant_id, memberships__role="owner", is_active=True)
+    for owner in owners:
+        queue_email("new_bank_account", to=owner.email, context=context, merchant_id=account.merchant_id)

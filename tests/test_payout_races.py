@@ -1,0 +1,125 @@
+"""Payouts asked for, called off and carried out many at once, over HTTP, with real threads and connections. As in
+test_concurrency.py, the run on MariaDB and PostgreSQL is what counts: SQLite has one writer."""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import requests
+from django.db import connection
+from django.utils import timezone
+
+from accounts.models import User
+from accounts.policy import SCOPES
+from accounts.services import add_member, create_key
+from core import queue
+from ledger.balances import balances
+from ledger.models import BankAccount, Payout, Settlement
+from ledger.services import run_payout
+from ledger.tasks import run_settlements
+from ledger.verification import verify
+from notifications.models import Event
+from payments.models import Payment
+from refunds.models import Refund
+from sandbox.models import Transfer
+from tests.threads import at_once
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+TIMEOUT = 60
+CARD = {"card_number": "4242424242424242", "card_expiry_month": 12, "card_expiry_year": 2040}
+MANY = 8 if connection.vendor == "sqlite" else 30
+ROUNDS = 2 if connection.vendor == "sqlite" else 10
+
+Send = Callable[..., requests.Response]
+
+
+@pytest.fixture
+def post(server_url, shop) -> Send:
+    """`post(path, key=…, field=…)` sends a request as the shop's program."""
+    owner = User.objects.create(email="owner@shop.example.com")
+    add_member(shop, owner, "owner")
+    _row, secret = create_key(shop, by=owner, by_role="owner", key=None, name="Shop", scopes=SCOPES)
+
+    def send(path: str, *, key: str | None = None, **fields: Any) -> requests.Response:
+        headers = {"Authorization": f"Bearer {secret}"} | ({"Idempotency-Key": key} if key else {})
+        return requests.post(f"{server_url}/api/v1/{path}", json=fields, headers=headers, timeout=TIMEOUT)
+
+    return send
+
+
+@pytest.fixture
+def funds(pay, shop) -> Payment:
+    """100.00 that are available, and a bank account."""
+    payment_id = pay(amount=100, **CARD).json()["payment"]["id"]
+    queue.run_due()
+    Settlement.objects.update(due_at=timezone.now())
+    run_settlements()
+    BankAccount.objects.create(
+        merchant=shop, currency="USD", in_use_for=f"{shop.pk} USD", account_number="000123456789", last4="6789"
+    )
+    return Payment.objects.get(pk=payment_id)
+
+
+def outcomes(answers: list[requests.Response]) -> Counter[str]:
+    return Counter(
+        answer.json()["error"]["code"] if answer.status_code >= 400 else str(answer.status_code) for answer in answers
+    )
+
+
+def hand_over() -> None:
+    """The time to call payouts off is over."""
+    Payout.objects.filter(status="pending").update(due_at=timezone.now())
+
+
+@pytest.mark.usefixtures("funds")
+class TestManyPayouts:
+    def test_pay_out_what_there_is_and_not_a_cent_more(self, post, shop):
+        each = 10_000 // (MANY - 1) + 1
+        answers = at_once([lambda: post("payouts", amount=each / 100)] * MANY)
+        fit = 10_000 // each
+        assert outcomes(answers) == {"201": fit, "payout_too_large": MANY - fit}
+        assert balances(shop)["USD"].available.amount == 10_000 - fit * each
+        assert verify() == []
+
+    def test_of_everything_are_one(self, post, shop):
+        answers = at_once([lambda: post("payouts")] * 8)
+        assert outcomes(answers) == {"201": 1, "payout_too_large": 7}
+        assert verify() == []
+
+    def test_with_one_key_are_one(self, post):
+        answers = at_once([lambda: post("payouts", key="monday", amount=10)] * 8)
+        assert outcomes(answers) == {"201": 8}
+        assert len({answer.json()["payout"]["id"] for answer in answers}) == Payout.objects.count() == 1
+
+    def test_are_sent_once_by_however_many_workers(self, post):
+        assert post("payouts", amount=40).status_code == 201
+        hand_over()
+        payout = Payout.objects.get()
+        at_once([lambda: run_payout(Payout.objects.get(pk=payout.pk))] * 4)
+        assert Transfer.objects.get().amount == 4000
+        types = Event.objects.filter(object_id=payout.pk).order_by("sequence").values_list("type", flat=True)
+        assert list(types) == ["payout.created", "payout.in_transit"]
+
+
+class TestAPayout:
+    def test_that_is_called_off_while_it_leaves_does_one_or_the_other(self, post, funds, shop):
+        for number in range(ROUNDS):
+            payout_id = post("payouts", amount=1).json()["payout"]["id"]
+            hand_over()
+            answer, _done = at_once([lambda path=f"payouts/{payout_id}/cancel": post(path), queue.run_due])
+            payout = Payout.objects.get(pk=payout_id)
+            sent = Transfer.objects.filter(key=payout_id).exists()
+            assert (payout.status == "cancelled") == (answer.status_code == 200) == (not sent), number
+        assert verify() == []
+
+    def test_beside_a_refund_of_the_same_money_leaves_the_books_in_order(self, post, funds, shop):
+        """Both may have it: the refund takes what is available below zero, and the next payout pays for that."""
+        answers = at_once([lambda: post("payouts", amount=100), lambda: post(f"payments/{funds.pk}/refund", amount=60)])
+        assert answers[1].status_code == 201
+        queue.run_due()
+        paid_out = answers[0].status_code == 201
+        assert balances(shop)["USD"].available.amount == (-6000 if paid_out else 4000)
+        assert Refund.objects.get().status == "succeeded"
+        assert verify() == []
