@@ -7,9 +7,7 @@ millisecond a statement, so that the same steps are the same run.
 """
 
 import logging
-import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,6 +15,7 @@ import time_machine
 from django.conf import settings
 from django.core.cache import cache
 from django.db import connection
+from django.db.models import QuerySet
 from django.test.client import Client
 from django.utils import timezone
 from hypothesis import strategies as st
@@ -24,12 +23,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from accounts.models import Merchant, User
 from core import queue
-from core.errors import ApiError
 from ledger.models import Fee
 from ledger.verification import verify
 from payments.cards import read_card
 from payments.models import ProviderNotice, Transaction
-from payments.providers import ProviderUnavailable
 from payments.services import start_attempt
 from payments.services.notices import store_notice
 from payments.services.payments import EXPIRY_RETRY
@@ -39,12 +36,11 @@ from refunds.services import approve_refund
 from sandbox import services as sandbox
 from sandbox.models import Charge, Notice, Operation
 from tests import money_model as model
+from tests.money_tools import EXPONENTS, Crashes, Statements, code_of, major, pick, share
 from tests.money_watch import IN_FLIGHT, Watch
 from tests.tenants import undone
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
-TICK = timedelta(milliseconds=1)
-EXPONENTS = {"USD": 2, "JPY": 0, "KWD": 3}
 CARDS = {
     "4242424242424242": "pays",
     "4000000000000002": "is declined",
@@ -58,61 +54,11 @@ APPS = ("sandbox.", "payments.", "refunds.", "ledger.")
 QUEUES = [name for name in queue.registry if name.startswith(APPS) and name != "ledger.verify"]
 MOST_ROUNDS = 500
 STEPS_TO_REST = 7  # between two rests
-WRITES = re.compile(r'(?:INSERT INTO|UPDATE|DELETE FROM) ["`](\w+)')
 
 numbers = st.integers(0, 7)
 amounts = st.sampled_from([1, 99, 1000, 12_345, 999_999])
 parts = st.sampled_from(["all", "a third", "one", "too much"])
 deaths = st.none() | st.none() | st.integers(1, 40)
-
-
-class Killed(BaseException):
-    """The process is gone. What it had committed stays, its open transaction does not."""
-
-
-class Statements:
-    """Stands between Django and the database: counts, moves the clock, notes what was written, and kills."""
-
-    def __init__(self, clock: time_machine.Traveller) -> None:
-        self.clock = clock
-        self.written: set[str] = set()
-        self.left: int | None = None
-
-    def __call__(self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
-        self.clock.shift(TICK)
-        if match := WRITES.match(sql):
-            self.written.add(match[1])
-        # Within a test a transaction is a savepoint. To die before its end is to die before its last statement.
-        if self.left is not None and not sql.startswith(("SAVEPOINT", "RELEASE", "ROLLBACK")):
-            self.left -= 1
-            if not self.left:
-                self.left = None
-                raise Killed
-        return execute(sql, params, many, context)
-
-    @contextmanager
-    def killing(self, statement: int | None) -> Iterator[None]:
-        """Whoever works in here is killed before that statement, unless it is done by then."""
-        self.left = statement
-        try:
-            yield
-        except Killed:
-            pass
-        finally:
-            self.left = None
-
-
-class Crashes(logging.Handler):
-    """Jobs that raised; that a provider did not answer is none."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: list[BaseException] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        error = record.exc_info[1] if record.exc_info else None
-        if error is not None and not isinstance(error, ProviderUnavailable):
-            self.found.append(error)
 
 
 class MoneyMachine(RuleBasedStateMachine):
@@ -357,7 +303,7 @@ class MoneyMachine(RuleBasedStateMachine):
     def work_all(self) -> None:
         """Everything that is due, every queue in its turn."""
         for _round in range(MOST_ROUNDS):
-            if not any([self.one_job(name) for name in QUEUES]):
+            if not sum(self.one_job(name) for name in QUEUES):
                 self.idle = True
                 return
         raise AssertionError("the queues did not empty")
@@ -384,20 +330,38 @@ class MoneyMachine(RuleBasedStateMachine):
         self.finish()
         self.statements.clock.shift(EXPIRY_RETRY + timedelta(seconds=1))
         self.finish()
+        self.check_rest()
+
+    def check_rest(self) -> None:
         self.watch.check_rest(self.now)
 
     def finish(self) -> None:
         for _round in range(MOST_ROUNDS):
             self.work_all()
-            parked = Transaction.objects.filter(status__in=IN_FLIGHT, due_at=None)
-            for txn in parked:
-                ask_again(txn.pk)
-            wake = wake_up_time()
+            parked = self.ask_again()
+            wake = self.wake_up_time()
             if wake is None and not parked:
                 return
             if wake is not None and wake > timezone.now():
                 self.statements.clock.move_to(wake)
         raise AssertionError("what is under way does not end")
+
+    def ask_again(self) -> int:
+        """A person has what is under review asked again."""
+        parked = list(Transaction.objects.filter(status__in=IN_FLIGHT, due_at=None))
+        for txn in parked:
+            ask_again(txn.pk)
+        return len(parked)
+
+    def wake_up_time(self) -> datetime | None:
+        """When the next thing happens that is under way here or at the provider."""
+        due = (rows.filter(due_at__isnull=False).order_by("due_at").values_list("due_at") for rows in self.under_way())
+        return min((row[0] for rows in due if (row := rows.first())), default=None)
+
+    def under_way(self) -> Iterator[QuerySet[Any]]:
+        """What waits for a payer is not."""
+        yield Transaction.objects.exclude(status="requires_action")
+        yield from (rows.objects.all() for rows in (ProviderNotice, Charge, Operation))
 
     # --- Small things -----------------------------------------------------------------------------
     def post(
@@ -436,38 +400,3 @@ class MoneyMachine(RuleBasedStateMachine):
 
     def one_refund(self, number: int, *statuses: str) -> model.Refund:
         return pick(list(self.model.refunds.values()), number, statuses)
-
-
-def pick(rows: list[Any], number: int, statuses: tuple[str, ...]) -> Any:
-    fitting = [row for row in rows if row.status in statuses]
-    chosen = fitting if fitting and number < 6 else rows
-    return chosen[-1 - number % len(chosen)]
-
-
-def share(part: str, amount: int) -> int | None:
-    """Minor units; None leaves it to the product to take all."""
-    return {"all": None, "a third": max(amount // 3, 1), "one": 1, "too much": amount + 1}[part]
-
-
-def major(amount: int, currency: str) -> str:
-    digits = EXPONENTS[currency]
-    text = f"{amount:0{digits + 1}}"
-    return f"{text[:-digits]}.{text[-digits:]}" if digits else text
-
-
-def code_of(call: Callable[[], Any]) -> str:
-    try:
-        call()
-    except ApiError as error:
-        return error.code
-    return ""
-
-
-def wake_up_time() -> datetime | None:
-    """When the next thing happens that is under way here or at the provider; what only waits for a payer is not."""
-    under_way = [
-        Transaction.objects.filter(due_at__isnull=False).exclude(status="requires_action"),
-        *(rows.objects.filter(due_at__isnull=False) for rows in (ProviderNotice, Charge, Operation)),
-    ]
-    firsts = [rows.order_by("due_at").values_list("due_at", flat=True).first() for rows in under_way]
-    return min((at for at in firsts if at is not None), default=None)

@@ -139,7 +139,7 @@ class Model:
         self.accounts: Counter[tuple[str, str, str]] = Counter()  # (shop, currency, account): debit above zero
         self.new_txns: list[Txn] = []  # predicted; their rows are not seen yet
         self.new_refunds: list[Refund] = []
-        self.window: tuple[datetime, datetime] = (datetime.min, datetime.min)  # when the last step began and ended
+        self.window = (datetime.min, datetime.min)  # noqa: DTZ901 when the last step began and ended
 
     # --- What people ask for: an error code, or "" and what it leads to ---------------------------
     def order_is_paid(self, shop: Shop, order: str | None) -> bool:
@@ -203,9 +203,7 @@ class Model:
             return "refund_too_large"
         shop = payment.shop
         asks = shop.limit is not None and (payment.currency != shop.currency or amount > shop.limit)
-        self.new_refunds.append(
-            Refund("", payment, charge, amount, "requires_approval" if asks else "pending", by=by)
-        )
+        self.new_refunds.append(Refund("", payment, charge, amount, "requires_approval" if asks else "pending", by=by))
         return ""
 
     def approve(self, refund: Refund, by: str) -> str:

@@ -319,7 +319,7 @@ class Watch:
             check(txn.status in ("succeeded", "failed"), f"{txn.kind} {txn.id} is {txn.status} at rest")
             return
         _pk, theirs, _captured = self.seen.charges.get(txn.id, ("", "", 0))
-        known = SAYS.get(theirs, "failed" if not theirs else theirs)
+        known = SAYS.get(theirs, theirs or "failed")
         given_up = txn.status == "cancelled" and known != "succeeded"
         check(txn.status == known or given_up, f"{txn.id} is {txn.status} at rest, the provider says {theirs}")
 
