@@ -276,6 +276,8 @@ class Model:
             self._move(payment, "completed" if sale else "authorized")
             payment.kept += txn.amount if sale else 0
             payment.hold = None if sale else txn
+            beside = self.open_txn(payment)
+            self._drop(beside if beside and beside.status != "processing" else None)
             payment.expires = self.until(AUTHORIZATION_LIFETIME)
             return
         if payment.status in UNPAID:

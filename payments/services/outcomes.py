@@ -25,6 +25,7 @@ from payments.services.status import (
     OrderTaken,
     claim_order,
     close_transaction,
+    drop_attempt,
     fail_payment,
     lock,
     move_payment,
@@ -38,7 +39,8 @@ POLL_DELAYS = [timedelta(seconds=s) for s in (15, 60, 300, 1800, 7200)]
 POLL_LAST_DELAY = timedelta(hours=6)
 POLL_FOR = timedelta(hours=72)  # after that a person looks
 
-AWAITS_MONEY = {*UNPAID, Status.FAILED}
+# Where money may still come to; what is only reserved for a payment that has failed is released.
+AWAITS: dict[str, set[str]] = {Status.COMPLETED: {*UNPAID, Status.FAILED}, Status.AUTHORIZED: {*UNPAID}}
 
 
 def apply_result(transaction_id: str, result: Result) -> None:
@@ -138,14 +140,16 @@ def _succeeded(payment: Payment, txn: Transaction, result: Result) -> None:
 
 
 def _pay(payment: Payment, txn: Transaction, target: str) -> None:
-    """Walks the payment to authorized or completed; raises OrderTaken; money that may not stay is surplus."""
-    if payment.status not in AWAITS_MONEY:
+    """Walks the payment to authorized or completed, and gives up an attempt beside it that is not in flight; raises
+    OrderTaken; money that may not stay is surplus."""
+    if payment.status not in AWAITS[target]:
         _surplus(payment, txn)
         return
     if not can_move(payment, target):
         start_processing(payment)
     claim_order(payment)
     move_payment(payment, target)
+    drop_attempt(payment)
 
 
 def _surplus(payment: Payment, txn: Transaction) -> None:

@@ -110,9 +110,10 @@ def new_refund(payment: Payment, charge: Transaction, money: Money, **fields: An
 def charges_left(payment: Payment) -> Iterator[tuple[Transaction, int]]:
     """The charges that took the payment's money, the newest first, with what is left on each in minor units."""
     succeeded = payment.transactions.filter(status=TransactionStatus.SUCCEEDED).order_by("-id")
-    captured = succeeded.filter(kind=TransactionKind.CAPTURE).aggregate(sum=Sum("amount"))["sum"] or 0
+    captures = succeeded.filter(kind=TransactionKind.CAPTURE).order_by()
+    captured = dict(captures.values_list("charge").annotate(Sum("amount")))
     for charge in succeeded.filter(kind__in=CHARGES):
-        taken = captured if charge.kind == TransactionKind.AUTHORIZATION else charge.amount
+        taken = charge.amount if charge.kind == TransactionKind.SALE else captured.get(charge.pk, 0)
         back = charge.refunds_of.filter(status__in=KEPT_BACK).aggregate(sum=Sum("amount"))["sum"] or 0
         if taken > back:
             yield charge, taken - back
