@@ -18,7 +18,7 @@ run: .venv/base var/demo.env ## Serve the demo: web and worker on http://localho
 	@exec env $(DEMO) $(BIN)/python manage.py serve --demo --port $(PORT)  # exec: a signal to make reaches it
 
 test: .venv/dev ## Run the tests (DATABASE_URL chooses another database than SQLite)
-	@$(BIN)/pytest -n auto $(ARGS)
+	@$(BIN)/pytest -n auto --dist worksteal $(ARGS)
 
 browser: .venv/dev ## Run the tests that drive a real Chromium
 	@$(BIN)/pytest -m browser $(ARGS)

@@ -60,7 +60,8 @@ def _sqlite(database: dict[str, Any], base: Path) -> dict[str, Any]:
     database["OPTIONS"] |= {
         "transaction_mode": "IMMEDIATE",
         "timeout": BUSY_SECONDS,
-        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
+        # Recursive triggers: without them a REPLACE deletes booked rows and asks no trigger.
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA recursive_triggers=ON;",
     }
     # A file: in memory there are no two connections.
     database["TEST"] = {"NAME": path.with_stem(f"{path.stem}-test")}

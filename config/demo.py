@@ -6,12 +6,15 @@ from random import Random
 from django.conf import settings
 from django.contrib.auth.hashers import make_password
 from django.db import transaction
+from django.utils import timezone
 
 from accounts.models import Membership, Merchant, User
 from accounts.services import make_default, support_group
 from config.demo_history import History
 from config.demo_stories import DAYS, SEED, tell_history
 from core.ids import new_id
+from ledger.models import BankAccount
+from ledger.services.bank_accounts import next_time, place_of
 
 OWNER, SUPPORT, ADMIN = "owner@example.com", "support@example.com", "admin@example.com"
 EMAILS = f"{OWNER} (merchant, by API), {ADMIN} (superuser), {SUPPORT} (staff)"
@@ -34,6 +37,7 @@ def seed(now: datetime) -> History | None:
     with transaction.atomic():
         merchant = _make_store(end - timedelta(days=DAYS + 3), random)
         _make_people(merchant, random)
+        _open_account(merchant, random)
         history = tell_history(merchant, end)
         history.save()
     return history
@@ -88,3 +92,24 @@ def _make_people(merchant: Merchant, random: Random) -> None:
         )
     make(SUPPORT, "Sam Support", is_staff=True).groups.add(support_group())
     make(ADMIN, "Ada Admin", is_staff=True, is_superuser=True)
+
+
+def _open_account(merchant: Merchant, random: Random) -> None:
+    """Where the store's dollars go, each Monday or when somebody asks; to be tried, nothing was paid out yet."""
+    number = "000123456789"
+    account = BankAccount(
+        id=new_id("ba", at=merchant.created_at, randomness=random.randbytes(10)),
+        merchant=merchant,
+        currency=merchant.default_currency,
+        in_use_for=place_of(merchant, merchant.default_currency),
+        country=merchant.country,
+        holder=f"{STORE} Inc",
+        bank_name="Example Bank",
+        account_number=number,
+        last4=number[-4:],
+        schedule=BankAccount.Schedule.WEEKLY,
+        created_by=User.objects.get(email=OWNER),
+        created_at=merchant.created_at,
+    )
+    account.due_at = next_time(account, timezone.now())
+    account.save()

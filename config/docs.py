@@ -23,6 +23,7 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_safe
 from django.views.generic import TemplateView
+from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.renderers import (
     OpenApiJsonRenderer,
     OpenApiJsonRenderer2,
@@ -69,9 +70,14 @@ class SchemaView(SpectacularAPIView):
 
     @extend_schema(exclude=True)
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """In English whatever the browser speaks: it is the contract."""
-        with translation.override("en"):
-            return Response(self.generator_class().get_schema(request=request, public=True))
+        return Response(description())
+
+
+@lru_cache
+def description() -> dict[str, Any]:
+    """The same for everybody, so it is made once. In English whatever the browser speaks: it is the contract."""
+    with translation.override("en"):
+        return SchemaGenerator().get_schema(public=True)
 
 
 @method_decorator(require_safe, name="dispatch")

@@ -11,6 +11,7 @@ from django.utils import timezone
 from accounts.models import Merchant
 from core.ids import RANDOM_BYTES, new_id
 from core.money import Money
+from core.transactions import with_retries
 from ledger.models import BALANCES, Account, Entry, Snapshot
 
 # An id is made a moment before its commit, so an entry may appear behind one that is there already. A snapshot ends
@@ -63,16 +64,19 @@ def _added(merchant: Merchant, after: str, before: str | None) -> list[tuple[str
     return list(entries.order_by().values_list("currency", "account").annotate(Sum("amount")))
 
 
-@transaction.atomic
 def take_snapshot(merchant: Merchant) -> None:
     """Brings a merchant's snapshots up to MARGIN ago. Two at once: one after the other."""
-    Merchant.objects.select_for_update().get(pk=merchant.pk)
-    kept = {(row.currency, row.account): row for row in Snapshot.objects.filter(merchant=merchant)}
-    after = next((row.up_to for row in kept.values()), "")
+    with_retries(lambda: _take_snapshot(merchant))
+
+
+@transaction.atomic
+def _take_snapshot(merchant: Merchant) -> None:
     up_to = first_entry(timezone.now() - MARGIN)
-    if up_to <= after:
+    locked = _lock(merchant, up_to)
+    if locked is None or up_to <= locked.up_to:
         return
-    for currency, account, amount in _added(merchant, after, up_to):
+    kept = {(row.currency, row.account): row for row in Snapshot.objects.filter(merchant=merchant)}
+    for currency, account, amount in _added(merchant, locked.up_to, up_to):
         row = kept.setdefault(
             (currency, account), Snapshot(merchant=merchant, currency=currency, account=account, amount=0)
         )
@@ -80,6 +84,17 @@ def take_snapshot(merchant: Merchant) -> None:
     for row in kept.values():
         row.up_to = up_to
         row.save()
+
+
+def _lock(merchant: Merchant, up_to: str) -> Snapshot | None:
+    """The row of the account of the merchant's first entry: every snapshot has it, the first one too, so its lock is
+    that of all of them. None when there is nothing before `up_to`."""
+    entries = Entry.objects.filter(merchant=merchant, pk__lt=up_to).order_by("pk")
+    first = entries.values("currency", "account").first()
+    if first is None:
+        return None
+    rows = Snapshot.objects.select_for_update()
+    return rows.get_or_create(merchant=merchant, **first, defaults={"amount": 0, "up_to": ""})[0]
 
 
 def take_snapshots() -> int:

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 
-from django.db.models import Exists, F, OuterRef, Q, Subquery, Sum
+from django.db.models import Exists, F, Max, OuterRef, Q, Subquery, Sum
 from django.db.models.functions import Coalesce
 
+from accounts.models import Merchant
+from ledger.carriers import CARRIERS, Carrier, CarrierUnavailable
 from ledger.models import Entry, Journal, Kind, Payout, PayoutLine, PayoutStatus
 from ledger.verification import Fault, check
 
@@ -51,7 +53,39 @@ def payouts_are_the_sum_of_their_lines() -> Iterator[Fault]:
 @check
 def no_entry_is_settled_twice() -> Iterator[Fault]:
     """L7: of an entry no more is settled than there is, and none of it the other way round."""
-    settled = PayoutLine.objects.order_by().values("entry").annotate(sum=Sum("amount"), there=-F("entry__amount"))
+    settled = PayoutLine.objects.order_by().values("entry").annotate(sum=Sum("amount"), there=Max(-F("entry__amount")))
     too_much = Q(there__gt=0) & (Q(sum__gt=F("there")) | Q(sum__lt=0)) | Q(there__lt=0) & ~Q(sum=F("there"))
     for row in settled.filter(too_much).iterator():
         yield Fault("L7", row["entry"], f"payouts settle {row['sum']} of its {row['there']}")
+
+
+# --- The books with the carriers --------------------------------------------------------------
+@check
+def carriers_report_what_is_booked() -> Iterator[Fault]:
+    """L6: what a carrier's statement says of each transfer is what the payout says. A payout that is to be asked about,
+    or parked for review, is in flight and no fault, and nor is a carrier that does not answer."""
+    for name, carrier in CARRIERS.items():
+        for merchant_id in Merchant.objects.filter(payouts__carrier=name).distinct().values_list("pk", flat=True):
+            try:
+                yield from _differences(name, carrier, merchant_id)
+            except CarrierUnavailable:
+                continue
+
+
+def _differences(name: str, carrier: Carrier, merchant_id: str) -> Iterator[Fault]:
+    payouts = Payout.objects.filter(merchant=merchant_id, carrier=name)
+    ours = {payout.pk: payout for payout in payouts.exclude(status__in=[PayoutStatus.PENDING, PayoutStatus.HELD])}
+    for transfer in carrier.statement(merchant_id):
+        reported = f"{name} reports {transfer.money} {transfer.money.currency} as {transfer.status}"
+        payout = ours.pop(transfer.key, None)
+        if payout is None:
+            yield Fault("L6", transfer.reference, f"{reported}, and there is no payout for it")
+        elif (payout.status, payout.money) != (transfer.status, transfer.money) and not _is_in_flight(payout):
+            yield Fault("L6", payout.pk, f"{reported}, the books say {payout.money} as {payout.status}")
+    for payout in ours.values():
+        if payout.status == PayoutStatus.PAID:
+            yield Fault("L6", payout.pk, f"it is paid, and {name} reports nothing")
+
+
+def _is_in_flight(payout: Payout) -> bool:
+    return payout.due_at is not None or bool(payout.review_reason)

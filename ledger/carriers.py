@@ -4,13 +4,16 @@ staff, by hand, until a provider of theirs does it (docs/decisions/0007).
 As with payment providers a refusal is an answer, and silence is not: CarrierUnavailable leaves the outcome open.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, Protocol, TypeVar
 
 from core.money import EXPONENTS, Money
 from sandbox import transfers as sandbox
 from sandbox.wire import SandboxDown, SandboxNotFound, SandboxRefused, SandboxTimeout
+
+Answer = TypeVar("Answer")
 
 BY_HAND = ""  # the carrier of payouts that staff carry out
 
@@ -50,6 +53,11 @@ class Carrier(Protocol):
         """The transfer of this key as it is now; None when the carrier never heard of it."""
         ...
 
+    def statement(self, account: str) -> Iterator[Transfer]:
+        """Every transfer of this account as it is now; read page by page, so CarrierUnavailable may come in the
+        middle."""
+        ...
+
 
 class SandboxCarrier:
     def send(self, request: TransferRequest) -> Transfer:
@@ -61,7 +69,8 @@ class SandboxCarrier:
                     amount=request.money.amount,
                     currency=request.money.currency,
                     account_number=request.account_number,
-                )
+                ),
+                _read,
             )
         except SandboxRefused as error:
             if error.code == "idempotency_error":
@@ -70,34 +79,45 @@ class SandboxCarrier:
 
     def lookup(self, key: str) -> Transfer | None:
         try:
-            return _ask(lambda: sandbox.retrieve_transfer(key=key))
+            return _ask(lambda: sandbox.retrieve_transfer(key=key), _read)
         except SandboxNotFound:
             return None
 
+    def statement(self, account: str) -> Iterator[Transfer]:
+        after, more = "", True
+        while more:
+            transfers, after = _ask(partial(sandbox.list_transfers, account=account, after=after), _read_page)
+            yield from transfers
+            more = bool(after)
 
-def _ask(call: Callable[[], Any]) -> Transfer:
+
+def _ask(call: Callable[[], Any], read: Callable[[Any], Answer]) -> Answer:
+    """Asks the sandbox; silence and nonsense are both CarrierUnavailable: neither tells the outcome."""
     try:
-        return _read(call())
+        return read(call())
     except (SandboxTimeout, SandboxDown) as error:
         raise CarrierUnavailable(f"the sandbox gave no answer ({type(error).__name__})") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise CarrierUnavailable("the sandbox's answer makes no sense") from error
 
 
 def _read(answer: Any) -> Transfer:
     """The transfer in an answer. Answers are not trusted: every field is looked at."""
-    try:
-        amount, currency, status = answer["amount"], answer["currency"], answer["status"]
-        if type(amount) is not int or currency not in EXPONENTS or status not in ("in_transit", "paid", "failed"):
-            raise ValueError("amount, currency or status")
-        return Transfer(
-            status=status,
-            key=str(answer["key"]),
-            reference=str(answer["id"]),
-            account=str(answer["account"]),
-            money=Money(amount, currency),
-            failure_code=answer["failure_code"] or "",
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise CarrierUnavailable("the sandbox's answer makes no sense") from error
+    amount, currency, status = answer["amount"], answer["currency"], answer["status"]
+    if type(amount) is not int or currency not in EXPONENTS or status not in ("in_transit", "paid", "failed"):
+        raise ValueError("amount, currency or status")
+    return Transfer(
+        status=status,
+        key=str(answer["key"]),
+        reference=str(answer["id"]),
+        account=str(answer["account"]),
+        money=Money(amount, currency),
+        failure_code=answer["failure_code"] or "",
+    )
+
+
+def _read_page(answer: Any) -> tuple[list[Transfer], str]:
+    return [_read(transfer) for transfer in answer["transfers"]], str(answer["next"])
 
 
 CARRIERS: dict[str, Carrier] = {"sandbox": SandboxCarrier()}

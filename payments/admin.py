@@ -216,7 +216,7 @@ class TransactionAdmin(ReadOnlyAdmin):
                     ("provider", "method"),
                     "provider_reference",
                     ("failure_code", "provider_code"),
-                    ("source", "is_last_attempt"),
+                    ("source", "is_last_attempt", "is_surplus"),
                     "phone",
                     "answer_text",
                 )

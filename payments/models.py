@@ -262,6 +262,7 @@ class Transaction(IdempotentRow, QueueRow):
     source = models.CharField(max_length=64, blank=True, default="", help_text=_("The provider's token"))
     phone = models.CharField(max_length=PHONE_LENGTH, blank=True, default="")
     is_last_attempt = models.BooleanField(default=False, help_text=_("A decline fails the payment."))
+    is_surplus = models.BooleanField(default=False, help_text=_("Money that could not stay, given back by itself."))
     provider = models.CharField(max_length=16)
     provider_reference = models.CharField(max_length=255, blank=True, default="")
     provider_answer = models.JSONField(default=dict, blank=True)
@@ -289,6 +290,7 @@ class Transaction(IdempotentRow, QueueRow):
         indexes = [
             models.Index(fields=["payment", "id"], name="transaction_by_payment"),
             models.Index(fields=["merchant", "id"], name="transaction_by_merchant"),
+            models.Index(fields=["provider_reference"], name="transaction_by_reference"),
         ]
 
     def __str__(self) -> str:

@@ -1,14 +1,26 @@
 """What the ledger has to say of refunds (ledger/verification.py)."""
 
 from collections.abc import Iterator
+from datetime import timedelta
+from itertools import islice
+from typing import Any
 
-from django.db.models import Exists, F, OuterRef, Q, Subquery, Sum
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models.expressions import Combinable
 from django.db.models.functions import Coalesce
+from django.utils import timezone
 
-from ledger.models import Entry, Journal, Kind
+from accounts.models import Merchant
+from core.money import Money
+from ledger.models import Account, Entry, Journal, Kind
 from ledger.verification import Fault, check
-from payments.models import Payment
+from payments.models import Payment, ProviderNotice, Transaction
+from payments.providers import PROVIDERS, Movement, Provider, ProviderUnavailable
+from payments.services.status import FINAL
 from refunds.models import RESERVED, Refund, Status
+
+BATCH = 500  # lines of a statement that are looked up together
+ON_ITS_WAY = timedelta(hours=1)  # what is younger may not have reached us yet, or them
 
 
 @check
@@ -49,3 +61,77 @@ def every_refund_is_booked() -> Iterator[Fault]:
     )
     for refund in refunds.exclude(right).iterator():
         yield Fault("L8", refund.pk, f"it is {refund.status}; the books say otherwise")
+
+
+# --- The books with the providers -------------------------------------------------------------
+@check
+def providers_report_what_is_booked() -> Iterator[Fault]:
+    """L6: what a provider's statement says of each sale, capture and refund is what its transaction's entries say that
+    the provider owes us.
+
+    In flight, and so no fault: whatever changed within ON_ITS_WAY; a transaction that is open, due to be asked about or
+    parked for review; a line whose notice has not been taken in. A provider that does not answer is no fault of the
+    books. The ids of one merchant's transactions are held in memory, a statement never is.
+    """
+    for provider in PROVIDERS.values():
+        used = Exists(Transaction.objects.filter(merchant=OuterRef("pk"), provider=provider.name))
+        for merchant in Merchant.objects.filter(used).iterator():
+            try:
+                yield from _differences(provider, merchant)
+            except ProviderUnavailable:
+                continue
+
+
+def _differences(provider: Provider, merchant: Merchant) -> Iterator[Fault]:
+    before = timezone.now() - ON_ITS_WAY
+    ours = _with_what_is_booked(Transaction.objects.filter(merchant=merchant, provider=provider.name))
+    notices = ProviderNotice.objects.filter(provider=provider.name, due_at__isnull=False)
+    not_taken_in = set(notices.values_list("payload__key", flat=True))
+    reported = set()
+    statement = provider.statement(merchant.pk)
+    while lines := list(islice(statement, BATCH)):
+        for line, txn in _side_by_side(ours, lines):
+            if txn is not None:
+                reported.add(txn.pk)
+            if line.at < before and line.key not in not_taken_in and not (txn and _is_in_flight(txn)):
+                yield from _compare(provider, line, txn)
+    for txn in ours.exclude(booked=0).filter(updated_at__lt=before).iterator():
+        if txn.pk not in reported and not _is_in_flight(txn):
+            owed = Money(txn.booked, txn.currency)
+            yield Fault("L6", txn.pk, f"the books say {owed} {txn.currency}, {provider.name} reports nothing")
+
+
+def _with_what_is_booked(transactions: QuerySet[Transaction]) -> QuerySet[Any]:
+    """With `booked`: what the provider owes us of each, minor units, by the journals that stand."""
+
+    def owed(kind: Kind, source: str) -> Combinable:
+        journals = Q(journal__kind=kind, journal__source_id=OuterRef(source), journal__reversed_by=None)
+        entries = Entry.objects.filter(journals, account=Account.PROVIDER_RECEIVABLE).order_by()
+        return Coalesce(Subquery(entries.values("journal").annotate(sum=Sum("amount")).values("sum")), 0)
+
+    read = ("provider_reference", "status", "due_at", "review_reason", "currency")
+    return transactions.only(*read).annotate(
+        booked=owed(Kind.CAPTURE, "pk") + owed(Kind.REFUND_SUCCEEDED, "refund__pk")
+    )
+
+
+def _side_by_side(ours: QuerySet[Any], lines: list[Movement]) -> Iterator[tuple[Movement, Any]]:
+    """Each line with its transaction: that of its key, or, when it was made at the provider, of its reference."""
+    by_key = ours.in_bulk([line.key for line in lines])
+    strange = [line.reference for line in lines if line.key not in by_key]
+    by_reference = {txn.provider_reference: txn for txn in ours.filter(provider_reference__in=strange)}
+    for line in lines:
+        yield line, by_key.get(line.key) or by_reference.get(line.reference)
+
+
+def _is_in_flight(txn: Transaction) -> bool:
+    return txn.status not in FINAL or txn.due_at is not None or bool(txn.review_reason)
+
+
+def _compare(provider: Provider, line: Movement, txn: Any) -> Iterator[Fault]:
+    reported = f"{provider.name} reports {line.money} {line.money.currency}"
+    if txn is None:
+        if line.money.amount:
+            yield Fault("L6", line.reference, f"{reported}, and there is no transaction for it")
+    elif line.money != Money(txn.booked, txn.currency):
+        yield Fault("L6", txn.pk, f"{reported}, the books say {Money(txn.booked, txn.currency)} {txn.currency}")

@@ -17,7 +17,7 @@ def handle_notices() -> int:
 
 def return_surpluses() -> int:
     due = Payment.objects.filter(surplus_due_at__lte=timezone.now()).values_list("pk", flat=True)
-    return sum(1 for payment_id in list(due[:BATCH]) if return_surplus(payment_id))
+    return sum(len(return_surplus(payment_id)) for payment_id in list(due[:BATCH]))
 
 
 periodic("refunds.transactions", 0.2, run_refunds)

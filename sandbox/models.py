@@ -76,6 +76,7 @@ class Charge(QueueRow):
     failure_code = models.CharField(max_length=CODE_LENGTH, blank=True, default="")
     decline_code = models.CharField(max_length=CODE_LENGTH, blank=True, default="")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
         ordering = ("-id",)
@@ -90,6 +91,7 @@ class Charge(QueueRow):
                 name="sandbox_charge_not_over_refunded",
             ),
         ]
+        indexes = [models.Index(fields=["account", "id"], name="sandbox_charge_by_account")]
 
     def __str__(self) -> str:
         return self.id
@@ -169,6 +171,7 @@ class Operation(QueueRow):
     status = models.CharField(max_length=12, choices=Status.choices)
     failure_code = models.CharField(max_length=CODE_LENGTH, blank=True, default="")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
         ordering = ("-id",)

@@ -20,6 +20,7 @@ from sandbox.models import Charge, Transfer
 from sandbox.wire import SandboxNotFound, over_the_wire
 
 COMES_BACK_SECONDS = 5.0  # from a transfer's arrival to its return; real banks take days
+PAGE = 500  # transfers
 ACCOUNT_LENGTHS = range(4, 35)  # characters; 34 is the longest IBAN (ISO 13616)
 
 COMES_BACK = "returned"  # after it was paid
@@ -69,6 +70,14 @@ def retrieve_transfer(*, key: str) -> dict[str, Any]:
     if transfer is None:
         raise SandboxNotFound(f"No transfer has the key {key}.")
     return transfer.as_dict()
+
+
+@over_the_wire
+def list_transfers(*, account: str, after: str = "") -> dict[str, Any]:
+    """The transfers of an account, `{"transfers": […], "next"}`: a page of those that come after `after`. `next` is
+    what the following page comes after, empty on the last one."""
+    rows = list(Transfer.objects.filter(account=account, pk__gt=after).order_by("pk")[:PAGE])
+    return {"transfers": [row.as_dict() for row in rows], "next": rows[-1].pk if len(rows) == PAGE else ""}
 
 
 def held_for(account: str, currency: str) -> int:

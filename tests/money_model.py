@@ -71,7 +71,7 @@ class Payment:
     captured: int = 0
     refunded: int = 0
     aside: int = 0
-    kept: int = 0  # of what was captured, what completed the payment
+    was_completed: bool = False
     surplus_due: bool = False
     hold: "Txn | None" = None  # what reserves its money
 
@@ -90,6 +90,7 @@ class Txn:
     last_try: bool = False
     status: str = "pending"
     taken: int = 0
+    surplus: bool = False  # it took what may not stay
     decides: bool = True  # a void that releases what came too late decides nothing
 
     @property
@@ -230,20 +231,15 @@ class Model:
         return rows[-1] if rows else None
 
     def charges(self, payment: Payment) -> list[tuple[Txn, int]]:
-        """What took the payment's money, the newest first, with what is left on each."""
-        rows = [txn for txn in self.txns.values() if txn.payment is payment and txn.taken]
-        return [(txn, left) for txn in reversed(rows) if (left := txn.taken - self._back(charge=txn)) > 0]
+        """What took the payment's money, with what is left on each: what may stay, then surplus, the newest first."""
+        rows = [txn for txn in reversed(self.txns.values()) if txn.payment is payment and txn.taken]
+        rows.sort(key=lambda txn: txn.surplus)
+        return [(txn, left) for txn in rows if (left := txn.taken - self._back(txn)) > 0]
 
-    def surplus(self, payment: Payment) -> int:
-        """What may not stay: all that is left, or what came on top of what completed the payment."""
-        if payment.status != "completed":
-            return payment.left
-        return min(payment.left, payment.captured - payment.kept - self._back(payment=payment, surplus=True))
-
-    def _back(self, **which: object) -> int:
-        """What was given back, or is on its way."""
-        rows = [it for it in self.refunds.values() if it.status in RESERVED | {"succeeded"}]
-        return sum(it.amount for it in rows if all(getattr(it, name) == value for name, value in which.items()))
+    def _back(self, charge: Txn) -> int:
+        """What was given back of it, or is on its way."""
+        rows = [it for it in self.refunds.values() if it.charge is charge and it.status in RESERVED | {"succeeded"}]
+        return sum(it.amount for it in rows)
 
     # --- What follows from what a provider did ------------------------------------------------------
     def begin(self, txn: Txn) -> None:
@@ -274,7 +270,7 @@ class Model:
         stays = payment.status in UNPAID or (sale and payment.status == "failed")
         if stays and self.is_free(payment):
             self._move(payment, "completed" if sale else "authorized")
-            payment.kept += txn.amount if sale else 0
+            payment.was_completed = sale
             payment.hold = None if sale else txn
             beside = self.open_txn(payment)
             self._drop(beside if beside and beside.status != "processing" else None)
@@ -282,7 +278,7 @@ class Model:
             return
         if payment.status in UNPAID:
             self._move(payment, "failed")
-        payment.surplus_due = payment.surplus_due or sale
+        txn.surplus, payment.surplus_due = sale, payment.surplus_due or sale
         if not sale:
             self.new_txns.append(Txn("", payment, "void", txn.amount, txn.method, decides=False))
 
@@ -291,7 +287,7 @@ class Model:
         check(payment.hold is not None, f"{txn.id} captured what nothing held")
         if payment.hold is not None:
             self.take(txn, payment.hold)
-        payment.kept += txn.amount
+        payment.was_completed = True
         self._move(payment, "completed")
 
     def take(self, txn: Txn, charge: Txn) -> None:
@@ -331,7 +327,7 @@ class Model:
         payment = refund.payment
         payment.refunded -= refund.amount
         self.post(payment, refund.amount, "provider_receivable", "merchant_available")
-        if payment.status == "refunded" and payment.kept:
+        if payment.status == "refunded" and payment.was_completed:
             self._move(payment, "completed")
 
     def undo(self, refund: Refund) -> None:

@@ -222,17 +222,17 @@ class Watch:
                 self.model.new_refunds.remove(asked)
                 return asked
         if surplus:
-            return self._surplus_refund(payment, amount)
+            return self._surplus_refund(payment, charge, amount)
         elsewhere = self.model.elsewhere.get(reference)
         check(elsewhere is not None and elsewhere.amount == amount, f"nobody gave {amount} of {payment_id} back")
         return model.Refund("", payment, self.model.txns[charge], amount, "pending")
 
-    def _surplus_refund(self, payment: model.Payment, amount: int) -> model.Refund:
-        surplus, charges = self.model.surplus(payment), self.model.charges(payment)
-        check(payment.surplus_due and bool(charges), f"{payment.id} gives {amount} back, it has no surplus")
-        charge, left = charges[0]
-        check(amount == min(surplus, left), f"{payment.id} gives {amount} back, its surplus is {surplus}")
-        return model.Refund("", payment, charge, amount, "pending", surplus=True)
+    def _surplus_refund(self, payment: model.Payment, charge: str, amount: int) -> model.Refund:
+        surplus = {txn.id: (txn, left) for txn, left in self.model.charges(payment) if txn.surplus}
+        check(payment.surplus_due and charge in surplus, f"{payment.id} gives {amount} back, it has no surplus")
+        txn, left = surplus[charge]
+        check(amount == left, f"{payment.id} gives {amount} back, its surplus is {left}")
+        return model.Refund("", payment, txn, amount, "pending", surplus=True)
 
     def _refund_moved(self, refund: model.Refund, status: str) -> None:
         was = refund.status
@@ -267,8 +267,8 @@ class Watch:
         for key, row in self.seen.payments.items():
             payment = self.model.payments[key]
             if payment.surplus_due and row[4] is None:
-                left = self.model.surplus(payment) if self.model.charges(payment) else 0
-                check(left <= 0, f"{key} is done with its surplus, {left} of it is left")
+                left = [txn.id for txn, _left in self.model.charges(payment) if txn.surplus]
+                check(not left, f"{key} is done with its surplus, there is some left of {left}")
                 payment.surplus_due = False
             check(payment.surplus_due == (row[4] is not None), f"{key} has a surplus that it should not have")
 

@@ -4,17 +4,23 @@ from datetime import timedelta
 from io import StringIO
 
 import pytest
+import time_machine
 from django.core.management import call_command
 from django.db import connection
 from django.utils import timezone
 
+from core.ids import new_id
 from ledger import triggers
 from ledger.balances import take_snapshot
 from ledger.models import Account, Entry, Halt, Journal, Kind, Settlement, Snapshot
 from ledger.services import reverse
 from ledger.verification import is_halted, verify, verify_and_halt
-from payments.models import Payment, Transaction
+from payments.models import Payment, ProviderNotice, Transaction
+from payments.services import start_attempt
+from refunds.books import ON_ITS_WAY, providers_report_what_is_booked
 from refunds.models import Refund
+from sandbox import services as sandbox
+from sandbox.models import Charge, Operation
 
 CARD = {"card_number": "4242424242424242", "card_expiry_month": 12, "card_expiry_year": 2030}
 
@@ -128,6 +134,158 @@ class TestFinds:
             "ledger_payoutline_no_update",
             "ledger_payoutline_no_delete",
         ]
+
+
+@pytest.fixture
+def later(books, time_machine):
+    """When nothing can be on its way any more."""
+    time_machine.move_to(timezone.now() + ON_ITS_WAY + timedelta(minutes=1))
+    assert found() == []
+
+
+@pytest.mark.usefixtures("later")
+class TestFindsAtTheProvider:
+    """L6. A charge is a sale of 50.00, the operation a refund of 20.00."""
+
+    def test_a_charge_of_another_amount(self):
+        charge = rows(Charge).first()
+        Charge.objects.filter(pk=charge.pk).update(amount=4999, amount_captured=4999)
+        assert found() == [("L6", charge.key)]
+
+    def test_a_charge_of_another_currency(self):
+        charge = rows(Charge).first()
+        Charge.objects.filter(pk=charge.pk).update(currency="EUR")
+        assert found() == [("L6", charge.key)]
+
+    def test_a_refund_of_another_amount(self):
+        Operation.objects.update(amount=1999)
+        assert found() == [("L6", Operation.objects.get().key)]
+
+    def test_a_refund_that_came_to_nothing_there(self):
+        Operation.objects.update(status="failed")
+        assert found() == [("L6", Operation.objects.get().key)]
+
+    def test_a_charge_that_is_gone(self):
+        charge = Charge.objects.get(operations=None)
+        charge.delete()
+        assert found() == [("L6", charge.key)]
+
+    def test_a_charge_that_we_never_heard_of(self, time_machine):
+        charge = Charge.objects.get(operations=None)
+        charge.pk, charge.key = new_id("ch"), new_id("txn")
+        charge.save(force_insert=True)
+        assert found() == []  # it may be on its way
+        time_machine.move_to(timezone.now() + ON_ITS_WAY * 2)
+        assert found() == [("L6", charge.pk)]
+
+    def test_a_refund_that_we_never_heard_of(self, time_machine):
+        charge = Charge.objects.get(operations=None)
+        operation = sandbox.create_refund(key="by-hand", charge_id=charge.pk, amount=1)
+        assert found() == []
+        time_machine.move_to(timezone.now() + ON_ITS_WAY * 2)
+        assert found() == [("L6", operation["id"])]
+
+    def test_entries_of_another_amount(self):
+        journal = Journal.objects.filter(kind=Kind.CAPTURE).first()
+        for entry in journal.entries.all():
+            Entry.objects.filter(pk=entry.pk).update(amount=entry.amount // 5)
+        assert set(found()) == {("L6", journal.source_id), ("L8", journal.source_id)}
+
+    def test_a_capture_that_was_not_booked(self):
+        journal = Journal.objects.filter(kind=Kind.CAPTURE).first()
+        Journal.objects.filter(pk=journal.pk).update(source_id="txn_of_somebody_else")
+        assert ("L6", journal.source_id) in found()
+
+    def test_a_refund_that_is_booked_as_undone(self):
+        reverse(Journal.objects.get(kind=Kind.REFUND_SUCCEEDED))
+        assert ("L6", Refund.objects.get().transaction_id) in found()
+
+    def test_a_transaction_of_another_merchants_account(self):
+        charge = Charge.objects.get(operations=None)
+        Charge.objects.filter(pk=charge.pk).update(account=new_id("mer"))
+        assert found() == [("L6", charge.key)]
+
+
+class TestOrdinaryLife:
+    @pytest.fixture
+    def post(self, api, owner):
+        return lambda path, **body: api.post(f"/api/v1/{path}", body, headers=owner, content_type="application/json")
+
+    def test_agrees_with_the_provider_at_every_step(self, pay, post, work):
+        """Declines, captures in part, voids, refunds at once, slow, refused late and made by hand."""
+        numbers = ["4242424242424242", "4000000000000002", "4000000000007726", "4000000000005126"]
+        ids = [pay(**{**CARD, "card_number": number}).json()["payment"]["id"] for number in numbers]
+        held = [pay(**CARD, capture_method="manual").json()["payment"]["id"] for _n in range(2)]
+        paypal = pay().json()["payment"]["id"]
+        start_attempt(payment_id=paypal, attempt=0, method="paypal")
+        work()
+        agree()
+        post(f"payments/{held[0]}/capture", amount=20)
+        post(f"payments/{held[1]}/cancel")
+        for payment_id in [*ids, held[0]]:
+            post(f"payments/{payment_id}/refund", amount=10)
+        sandbox.decide(charge_id=Charge.objects.get(method="paypal").pk, approve=True)
+        agree()
+        work()
+        sandbox.create_refund(key="by-hand", charge_id=Charge.objects.filter(token="tok_visa").first().pk, amount=5)
+        work()
+        agree()
+        Operation.objects.filter(due_at__isnull=False).update(due_at=timezone.now())  # the bank sends one back
+        work()
+        agree()
+        assert Refund.objects.filter(status="failed").exists()
+
+    def test_is_compared_by_as_many_queries_however_much_there_is(self, pay, work, django_assert_num_queries):
+        for _step in range(2):
+            for _n in range(5):
+                pay(**CARD)
+            work()
+            # Merchants, notices, a page of charges with its operations, its transactions, all that is booked.
+            with django_assert_num_queries(6):
+                assert list(providers_report_what_is_booked()) == []
+
+
+def agree():
+    """At this moment, and if nothing more came on its way."""
+    assert verify() == []
+    with time_machine.travel(timezone.now() + ON_ITS_WAY * 2):
+        assert verify() == []
+
+
+@pytest.mark.usefixtures("later")
+class TestLeavesInFlight:
+    @pytest.fixture
+    def txn(self):
+        """Of a charge that the provider says was another amount."""
+        charge = Charge.objects.get(operations=None)
+        Charge.objects.filter(pk=charge.pk).update(amount=4999, amount_captured=4999)
+        assert len(found()) == 1
+        return Transaction.objects.filter(pk=charge.key)
+
+    @pytest.mark.parametrize(
+        "state", [{"review_reason": "?"}, {"due_at": timezone.now()}], ids=["parked", "due to be asked about"]
+    )
+    def test_what_somebody_looks_at(self, txn, state):
+        txn.update(**state)
+        assert found() == []
+
+    def test_what_a_payer_has_not_finished(self, txn):
+        Journal.objects.filter(kind=Kind.CAPTURE, source_id=txn.get().pk).update(source_id="x")
+        txn.update(status="processing")
+        assert "L6" not in dict(found())
+
+    def test_what_a_notice_has_told_and_nobody_taken_in(self, txn):
+        operation = sandbox.create_refund(key="by-hand", charge_id=Charge.objects.get(operations=None).pk, amount=1)
+        Operation.objects.update(updated_at=timezone.now() - ON_ITS_WAY * 2)
+        assert ("L6", operation["id"]) in found()
+        sent = {"provider": "sandbox", "event_id": "1", "kind": "refund", "type": "refund.succeeded"}
+        ProviderNotice.objects.create(payload={"key": "by-hand"}, due_at=timezone.now(), **sent)
+        assert ("L6", operation["id"]) not in found()
+
+    @pytest.mark.parametrize("fault", ["down", "silent", "garbage"])
+    def test_everything_while_the_provider_does_not_answer(self, txn, settings, fault):
+        settings.SANDBOX_FAULT = fault
+        assert found() == []
 
 
 class TestCommand:

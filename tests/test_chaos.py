@@ -30,6 +30,7 @@ STORM_SECONDS = float(os.environ.get("CHAOS_SECONDS", "8"))
 WORKERS, CLIENTS = 2, 3
 LIFE_SECONDS = (0.7, 2.5)  # of a worker, to the kill; it needs about half a second to start
 ORDERS, KEYS = 60, 10_000
+MOST = 999.99  # more than a part that is given back
 PARTLY = 0.8  # of the refunds; the others give back all that is left
 TIMEOUT = 30
 CARDS = ["4242424242424242", "4000000000000002", "4000002500003155", "4000000000009995", "4000000000006975"]
@@ -111,8 +112,8 @@ class TestStorm:
         end = time.monotonic() + STORM_SECONDS
         _row, secret = create_key(shop, by=owner_user, by_role="owner", key=None, name="Shop", scopes=SCOPES)
         merchant = {"Authorization": f"Bearer {secret}"}
-        pay(card_number=CARDS[0], card_expiry_month=12, card_expiry_year=2040)
-        queue.run_due()  # something that can be given back from the first moment
+        pay(amount=MOST, card_number=CARDS[0], card_expiry_month=12, card_expiry_year=2040)
+        queue.run_due()  # something of which any part can be given back from the first moment
         workers = Workers()
         try:
             with ThreadPoolExecutor(CLIENTS + 1) as pool:

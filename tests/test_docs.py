@@ -5,6 +5,7 @@ import re
 import pytest
 from django.conf import settings
 from django.urls import get_resolver, resolve
+from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.validation import validate_schema
 
 from core.errors import error_classes
@@ -49,6 +50,11 @@ class TestDescription:
     def test_is_valid_openapi_3_1(self, description):
         assert description["openapi"] == "3.1.0"
         validate_schema(description)
+
+    def test_is_made_once(self, client, monkeypatch):
+        made = client.get("/api/schema").content
+        monkeypatch.delattr(SchemaGenerator, "get_schema")
+        assert client.get("/api/schema").content == made
 
     def test_is_yaml_when_asked(self, client):
         answer = client.get("/api/schema", headers={"Accept": "application/yaml"})

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib import admin
 from django.core.management.color import no_style
 from django.db import connection
 from django.db.models import Model, QuerySet
@@ -22,8 +23,11 @@ from accounts.models import Customer, Merchant
 from core.api import PAGE_SIZE, paginate
 from core.ids import new_id
 from core.indexes import IndexedTable
+from payments.admin import TransactionAdmin
 from payments.filters import list_payments, list_transactions
 from payments.models import Payment, Status, Transaction
+from payments.providers import OperationResult
+from refunds.services.notices import _apply
 
 IS_MYSQL = connection.vendor == "mysql"
 pytestmark = [
@@ -69,7 +73,7 @@ def busy(django_db_setup: None, django_db_blocker: Any) -> Iterator[Merchant]:
         for number, merchant in enumerate(merchants):
             _start(merchant, number, (OTHER_ROWS if number else BUSY_ROWS) // COPIES)
         _multiply(Payment, "id", "reference")
-        _multiply(Transaction, "id", "payment_id")
+        _multiply(Transaction, "id", "payment_id", "provider_reference")
         yield merchants[0]
         tables = [model._meta.db_table for model in (Transaction, Payment)]
         truncate = connection.ops.sql_flush(no_style(), tables, reset_sequences=True, allow_cascade=True)
@@ -114,6 +118,7 @@ def _start(merchant: Merchant, number: int, count: int) -> None:
             currency=payment.currency,
             method=payment.payment_method,
             provider=payment.provider,
+            provider_reference=payment.reference.replace("TG-", "ch_"),
             created_at=payment.created_at,
         )
         for payment in payments
@@ -274,6 +279,30 @@ class TestOnePageOfTransactions:
     def test_that_no_index_serves_reads_the_window(self, cost, busy):
         page = cost("kind=void", busy.transactions.all(), list_transactions)
         assert (page.shown, page.rows_read <= _of_window(Transaction) + 1) == (0, True)
+
+
+class TestTransactionOfAReference:
+    @pytest.fixture
+    def by_notice(self) -> Callable[[Transaction], Any]:
+        """Looks for it as a notice of a refund does that was made at the provider."""
+        return lambda txn: _apply("sandbox", OperationResult("processing", "", "", txn.provider_reference, txn.money))
+
+    @pytest.fixture
+    def by_search(self, rf: RequestFactory) -> Callable[[Transaction], Any]:
+        """Looks for it as somebody in the back office does."""
+        backoffice, newest = TransactionAdmin(Transaction, admin.site), Transaction.objects.order_by("-pk")
+        return lambda txn: list(backoffice.get_search_results(rf.get("/"), newest, txn.provider_reference)[0])
+
+    @pytest.mark.parametrize("how", ["by_notice", "by_search"])
+    def test_is_found_by_its_own_index(self, busy, request, how):
+        txn, look = busy.transactions.order_by("id")[0], request.getfixturevalue(how)
+        before = _handler_reads()
+        with CaptureQueriesContext(connection) as captured:
+            look(txn)
+        read = _handler_reads() - before
+        sql = next(query["sql"] for query in captured if txn.provider_reference in query["sql"])
+        indexes, counted = (_explain_mysql if IS_MYSQL else _explain_postgresql)(sql)
+        assert (indexes, (read or counted) <= FEW) == ({"transaction_by_reference"}, True)
 
 
 class TestOnePageWithoutAnIndex:

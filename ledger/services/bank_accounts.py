@@ -36,13 +36,14 @@ class AccountNumberInvalid(ApiError):
 
 def account_in_use(merchant: Merchant, currency: str) -> BankAccount:
     """Where payouts in this currency go. Raises BankAccountMissing."""
-    account = BankAccount.objects.filter(in_use_for=_place(merchant, currency)).first()
+    account = BankAccount.objects.filter(in_use_for=place_of(merchant, currency)).first()
     if account is None:
         raise BankAccountMissing(f"There is no bank account for {currency}. Add one first.")
     return account
 
 
-def _place(merchant: Merchant, currency: str) -> str:
+def place_of(merchant: Merchant, currency: str) -> str:
+    """What the account in use is known by."""
     return f"{merchant.pk} {currency}"
 
 
@@ -71,7 +72,7 @@ def add_bank_account(
 
 def _replace(merchant: Merchant, by: User, key: str | None, body: str, fields: dict[str, Any]) -> BankAccount:
     Merchant.objects.select_for_update().get(pk=merchant.pk)  # two at once: one after the other
-    place = _place(merchant, fields["currency"])
+    place = place_of(merchant, fields["currency"])
     before = BankAccount.objects.filter(in_use_for=place).first()
     terms = {name: fields.pop(name) for name in SCHEDULE_FIELDS if name in fields}
     account = BankAccount(

@@ -1,7 +1,7 @@
 """Booking: one helper for each business fact (DESIGN.md §6).
 
-Each is called inside the transaction of the change that it books, and booking the same fact twice changes nothing.
-Amounts are minor units above zero.
+Each is called inside the transaction of the change that it books, and booking the same fact twice changes nothing;
+with other money it is refused. Amounts are minor units above zero.
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,6 +21,10 @@ class Unbalanced(ValueError):
     """A programming error: the lines of a journal do not sum to zero, or there are too few of them."""
 
 
+class BookedOtherwise(ValueError):
+    """A programming error: this fact stands in the books with other money."""
+
+
 def book(
     kind: Kind,
     source_id: str,
@@ -31,14 +35,14 @@ def book(
     reverses: Journal | None = None,
     at: datetime | None = None,
 ) -> Journal:
-    """Writes a journal with its entries, or answers with the one that is there. Raises Unbalanced."""
+    """Writes a journal with its entries, or answers with the one that is there. Raises Unbalanced, BookedOtherwise."""
     lines = list(lines)
     amounts = [amount for _account, amount in lines]
     if len(amounts) < 2 or sum(amounts) != 0 or 0 in amounts:
         raise Unbalanced(f"{kind} {source_id}: {lines}")
     known = Journal.objects.filter(kind=kind, source_id=source_id).first()
     if known is not None:
-        return known
+        return _as_booked(known, merchant_id, currency, lines)
     fields = {} if at is None else {"created_at": at}
     try:
         with transaction.atomic():
@@ -46,7 +50,7 @@ def book(
                 kind=kind, source_id=source_id, merchant_id=merchant_id, currency=currency, reverses=reverses, **fields
             )
     except IntegrityError:  # booked by somebody else at the same moment
-        return Journal.objects.get(kind=kind, source_id=source_id)
+        return _as_booked(Journal.objects.get(kind=kind, source_id=source_id), merchant_id, currency, lines)
     Entry.objects.bulk_create(
         Entry(
             journal=journal,
@@ -59,6 +63,14 @@ def book(
         )
         for account, amount in lines
     )
+    return journal
+
+
+def _as_booked(journal: Journal, merchant_id: str, currency: str, lines: list[Line]) -> Journal:
+    """The journal of a fact that is told again, if it is told with the same money."""
+    booked = sorted(journal.entries.values_list("account", "amount"))
+    if (journal.merchant_id, journal.currency, booked) != (merchant_id, currency, sorted(lines)):
+        raise BookedOtherwise(f"{journal.pk}: {journal.kind} {journal.source_id}: {lines}")
     return journal
 
 

@@ -9,7 +9,7 @@ from django.utils import timezone
 from ledger import services
 from ledger.balances import balances, sums_of
 from ledger.models import Account, Entry, Fee, Journal, Kind, Settlement
-from ledger.services import Unbalanced, book, book_capture, fees_of
+from ledger.services import BookedOtherwise, Unbalanced, book, book_capture, fees_of
 
 SOURCE = "txn_01m7xt2s1c9d8e7f6g5h4j3k2m"
 REFUND = "re_01m7xv4g2r3s4t5v6w7x8y9z0a"
@@ -102,6 +102,29 @@ class TestJournal:
         with django_assert_num_queries(5):  # look, savepoint, journal, release, entries
             book(Kind.CAPTURE, SOURCE, lines=lines, **where)
 
+    def test_told_again_is_one_query_more(self, where, django_assert_num_queries):
+        lines = [(Account.FEES, 5), (Account.SUSPENSE, -3), (Account.MERCHANT_PENDING, -2)]
+        first = book(Kind.CAPTURE, SOURCE, lines=lines, **where)
+        with django_assert_num_queries(2):
+            assert book(Kind.CAPTURE, SOURCE, lines=reversed(lines), **where) == first
+
+    @pytest.mark.parametrize(
+        ("changed", "lines"),
+        [
+            ({}, [(Account.FEES, 6), (Account.SUSPENSE, -6)]),
+            ({}, [(Account.FEES, -5), (Account.SUSPENSE, 5)]),
+            ({}, [(Account.FEES, 5), (Account.MERCHANT_PENDING, -5)]),
+            ({}, [(Account.FEES, 5), (Account.SUSPENSE, -2), (Account.SUSPENSE, -3)]),
+            ({"currency": "EUR"}, [(Account.FEES, 5), (Account.SUSPENSE, -5)]),
+            ({"merchant_id": "mer_of_somebody_else"}, [(Account.FEES, 5), (Account.SUSPENSE, -5)]),
+        ],
+    )
+    def test_is_not_told_again_with_other_money(self, where, changed, lines):
+        journal = book(Kind.CAPTURE, SOURCE, lines=[(Account.FEES, 5), (Account.SUSPENSE, -5)], **where)
+        with pytest.raises(BookedOtherwise, match=journal.pk):
+            book(Kind.CAPTURE, SOURCE, lines=lines, **{**where, **changed})
+        assert Entry.objects.count() == 2
+
     def test_a_zero_is_refused_by_the_database_too(self, where, capture):
         journal = capture()
         with pytest.raises(IntegrityError), transaction.atomic():
@@ -123,6 +146,15 @@ class TestTriggers:
         with pytest.raises(DatabaseError, match="never changed"), transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(statement)
         assert Entry.objects.count() == 2
+
+    @pytest.mark.parametrize("table", ["ledger_entry", "ledger_journal"])
+    def test_the_database_itself_refuses_an_insert_that_replaces(self, capture, table):
+        capture()
+        statement = f"REPLACE INTO {table} SELECT * FROM {table}"  # noqa: S608
+        if connection.vendor == "postgresql":
+            statement = f"INSERT INTO {table} SELECT * FROM {table} ON CONFLICT (id) DO UPDATE SET currency = 'EUR'"  # noqa: S608
+        with pytest.raises(DatabaseError, match="never changed"), transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(statement)
 
     def test_emptying_the_table_is_refused_where_it_is_one_statement(self, capture):
         if connection.vendor != "postgresql":

@@ -2,6 +2,7 @@
 
 from payments.providers.base import (
     ChargeRequest,
+    Movement,
     OperationRequest,
     OperationResult,
     Provider,
@@ -15,6 +16,7 @@ PROVIDERS: dict[str, Provider] = {provider.name: provider for provider in [Sandb
 __all__ = [
     "PROVIDERS",
     "ChargeRequest",
+    "Movement",
     "OperationRequest",
     "OperationResult",
     "Provider",

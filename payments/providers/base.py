@@ -1,6 +1,8 @@
 """What an adapter is: money verbs that return values. Adapters change no rows; services do."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Protocol
 
 from core.money import Money
@@ -64,6 +66,18 @@ class OperationResult:
     answer: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """A line of a provider's statement, as it stands now: above zero what a sale or capture took, below zero what was
+    given out again, zero what came to nothing. `key` is our transaction's id, or not ours when it was made at the
+    provider; `at` is when the line last changed."""
+
+    key: str
+    reference: str
+    money: Money
+    at: datetime
+
+
 class Provider(Protocol):
     """A decline is a Result; silence is ProviderUnavailable."""
 
@@ -92,4 +106,9 @@ class Provider(Protocol):
 
     def lookup_operation(self, key: str) -> OperationResult | None:
         """The capture, void or refund of this key as it is now; None when the provider never heard of it."""
+        ...
+
+    def statement(self, account: str) -> Iterator[Movement]:
+        """All that has moved money of this account, a line for each sale, capture and refund, in any order; read page
+        by page, so ProviderUnavailable may come in the middle."""
         ...

@@ -1,11 +1,20 @@
 """The adapter of the built-in sandbox, which is asked and answers like a provider over the network."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import Any
 
 from core.money import EXPONENTS, Money
-from payments.providers.base import ChargeRequest, OperationRequest, OperationResult, ProviderUnavailable, Result
+from payments.providers.base import (
+    ChargeRequest,
+    Movement,
+    OperationRequest,
+    OperationResult,
+    ProviderUnavailable,
+    Result,
+)
 from sandbox import services as sandbox
+from sandbox.statements import list_movements
 
 METHODS = {
     "credit_card": "card",
@@ -72,6 +81,30 @@ class SandboxProvider:
             return _ask_operation(lambda: sandbox.retrieve_operation(key=key))
         except sandbox.SandboxNotFound:
             return None
+
+    def statement(self, account: str) -> Iterator[Movement]:
+        after = None
+        while after != "":
+            movements, after = _ask_statement(account, after or "")
+            yield from movements
+
+
+def _ask_statement(account: str, after: str) -> tuple[list[Movement], str]:
+    """A page of the statement, and what the next one comes after; empty on the last."""
+    try:
+        answer = list_movements(account=account, after=after)
+        return [_read_movement(line) for line in answer["movements"]], str(answer["next"])
+    except (sandbox.SandboxTimeout, sandbox.SandboxDown) as error:
+        raise ProviderUnavailable(f"the sandbox gave no answer ({type(error).__name__})") from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ProviderUnavailable("the sandbox's answer makes no sense") from error
+
+
+def _read_movement(line: Any) -> Movement:
+    if type(line["amount"]) is not int or line["currency"] not in EXPONENTS:
+        raise ValueError("amount")
+    money = Money(line["amount"], line["currency"])
+    return Movement(str(line["key"]), str(line["id"]), money, datetime.fromisoformat(line["updated_at"]))
 
 
 def _operate(request: OperationRequest, call: Callable[..., Any], **terms: int) -> OperationResult:

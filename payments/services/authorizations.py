@@ -24,7 +24,7 @@ from payments.models import (
     TransactionStatus,
 )
 from payments.providers import PROVIDERS, OperationResult, ProviderUnavailable, Result
-from payments.services.operations import OperationNotKnown, ask, open_operation, operation_fault
+from payments.services.operations import OperationNotKnown, ask, open_operation, operation_fault, record_answer
 from payments.services.outcomes import mismatch, park, wait_for_news
 from payments.services.payments import PaymentInFlight
 from payments.services.status import close_transaction, lock, move_payment, take_money
@@ -174,12 +174,9 @@ def apply_operation(transaction_id: str, result: OperationResult, hold: Result |
     if txn.status != TransactionStatus.PROCESSING or result.status == txn.status:
         wait_for_news(txn)
         return
-    txn.provider_reference = result.reference
-    txn.provider_answer = result.answer
-    txn.provider_code = result.failure_code
+    record_answer(txn, result)
     if result.failure_code:
         txn.failure_code = result.failure_code if result.failure_code in MESSAGES else "processing_error"
-    txn.last_error = txn.review_reason = ""
     decides = txn.open_for is not None  # the void of an authorization that came too late decides nothing
     close_transaction(txn, result.status)
     if decides:

@@ -62,3 +62,12 @@ def operation_fault(txn: Transaction, charge: Transaction, result: OperationResu
     if result.money != txn.money:
         return f"The provider's amount is {result.money} {result.money.currency}."
     return ""
+
+
+def record_answer(txn: Transaction, result: OperationResult) -> None:
+    """What the provider said, in the transaction's own log. Its status and the failure that people read are the
+    caller's, who saves it too."""
+    txn.provider_reference = result.reference
+    txn.provider_answer = result.answer
+    txn.provider_code = result.failure_code
+    txn.last_error = txn.review_reason = ""

@@ -71,12 +71,17 @@ def wait_for_news(txn: Transaction, error: str = "", *, silent: bool = False) ->
 def next_poll(txn: Transaction) -> datetime | None:
     """When to ask again, or None after POLL_FOR; news of what is closed comes at any age."""
     now = timezone.now()
-    if txn.due_at and txn.due_at <= now:  # news arrived while we asked: the claim had put it into the future
-        return txn.due_at
+    if news := news_at(txn):
+        return news
     if now - txn.created_at > POLL_FOR and txn.status not in FINAL:
         return None
     index = max(txn.attempts - 1, 0)
     return now + (POLL_DELAYS[index] if index < len(POLL_DELAYS) else POLL_LAST_DELAY)
+
+
+def news_at(txn: Transaction) -> datetime | None:
+    """When a notice came in while the provider was asked: the claim had put `due_at` into the future."""
+    return txn.due_at if txn.due_at and txn.due_at <= timezone.now() else None
 
 
 def mismatch(txn: Transaction, result: Result) -> str:
@@ -158,6 +163,8 @@ def _surplus(payment: Payment, txn: Transaction) -> None:
     if txn.kind == TransactionKind.AUTHORIZATION:
         open_operation(txn, TransactionKind.VOID, txn.amount)
         return
+    txn.is_surplus = True
+    txn.save(update_fields=["is_surplus", "updated_at"])
     payment.surplus_due_at = timezone.now()
     payment.save()
     tell(payment, "payment.surplus")

@@ -1,15 +1,12 @@
 """The job of a refund: ask its provider, and take the answer into the books."""
 
-from datetime import datetime
-
 from django.db import transaction
-from django.utils import timezone
 
 from core.state import can_move, move_to
 from payments.models import Payment, Transaction, TransactionStatus
 from payments.providers import OperationResult, ProviderUnavailable
-from payments.services.operations import OperationNotKnown, ask, operation_fault
-from payments.services.outcomes import park, wait_for_news
+from payments.services.operations import OperationNotKnown, ask, operation_fault, record_answer
+from payments.services.outcomes import news_at, park, wait_for_news
 from payments.services.status import close_transaction
 from payments.services.transactions import not_known, stay_unknown
 from refunds.models import Refund, Status
@@ -57,7 +54,7 @@ def apply_refund(refund_id: str, result: OperationResult) -> None:
     txn = refund.transaction
     if txn is None:
         return
-    news_at = _news_at(txn)
+    news = news_at(txn)
     fault = _mismatch(refund, txn, result)
     if fault:
         park(txn, fault)
@@ -66,28 +63,21 @@ def apply_refund(refund_id: str, result: OperationResult) -> None:
         settle(payment, refund, txn, result)
     else:
         wait_for_news(txn)
-    if news_at and txn.due_at is None:
-        txn.due_at = news_at
+    if news and txn.due_at is None:
+        txn.due_at = news
         txn.save(update_fields=["due_at", "updated_at"])
 
 
 def settle(payment: Payment, refund: Refund, txn: Transaction, result: OperationResult) -> None:
     """The outcome. A refund that succeeded may fail later: its bank sends the money back. When that was a surplus,
     a person has to find another way. The caller holds the lock, and has checked the answer."""
-    txn.provider_reference = result.reference
-    txn.provider_answer = result.answer
-    txn.provider_code = txn.failure_code = refund.failure_code = result.failure_code
-    txn.last_error = txn.review_reason = ""
+    record_answer(txn, result)
+    txn.failure_code = refund.failure_code = result.failure_code
     if refund.is_surplus and result.status == Status.FAILED:
         txn.review_reason = "Money that may not stay could not be given back."
     txn.status = result.status  # past the table of transactions: only a refund may fail after its success
     close_transaction(txn, result.status)
     move_refund(payment, refund, result.status)
-
-
-def _news_at(txn: Transaction) -> datetime | None:
-    """When a notice came in while the provider was asked: the claim had put `due_at` into the future."""
-    return txn.due_at if txn.due_at and txn.due_at <= timezone.now() else None
 
 
 def _mismatch(refund: Refund, txn: Transaction, result: OperationResult) -> str:

@@ -108,19 +108,21 @@ def new_refund(payment: Payment, charge: Transaction, money: Money, **fields: An
 
 
 def charges_left(payment: Payment) -> Iterator[tuple[Transaction, int]]:
-    """The charges that took the payment's money, the newest first, with what is left on each in minor units."""
-    succeeded = payment.transactions.filter(status=TransactionStatus.SUCCEEDED).order_by("-id")
-    captures = succeeded.filter(kind=TransactionKind.CAPTURE).order_by()
-    captured = dict(captures.values_list("charge").annotate(Sum("amount")))
+    """The charges that took the payment's money, with what is left on each in minor units: first the one whose money
+    may stay, then surplus, the newest first."""
+    succeeded = payment.transactions.filter(status=TransactionStatus.SUCCEEDED).order_by("is_surplus", "-id")
+    captures = succeeded.filter(kind=TransactionKind.CAPTURE)
     for charge in succeeded.filter(kind__in=CHARGES):
-        taken = charge.amount if charge.kind == TransactionKind.SALE else captured.get(charge.pk, 0)
+        taken = charge.amount
+        if charge.kind == TransactionKind.AUTHORIZATION:
+            taken = captures.filter(charge=charge).aggregate(sum=Sum("amount"))["sum"] or 0
         back = charge.refunds_of.filter(status__in=KEPT_BACK).aggregate(sum=Sum("amount"))["sum"] or 0
         if taken > back:
             yield charge, taken - back
 
 
 def charge_to_refund(payment: Payment, money: Money) -> Transaction:
-    """The newest charge of the payment with this much left on it. Nearly every payment has one."""
+    """The first charge of the payment with this much left on it. Nearly every payment has one."""
     for charge, left in charges_left(payment):
         if left >= money.amount:
             return charge

@@ -184,31 +184,64 @@ class TestSurplus:
         assert (payment.amount_refunded, payment.amount_refund_pending) == (5000, 2500)
         for _again in range(3):
             Payment.objects.update(surplus_due_at=timezone.now() - timedelta(seconds=1))
-            assert return_surplus(payment_id) is None
+            assert return_surplus(payment_id) == []
             work()
         payment.refresh_from_db()
         assert (payment.status, payment.amount_refunded) == ("completed", 7500)
         assert disagreements() == []
 
-    def test_of_two_charges_goes_back_charge_by_charge(self, pay, work):
+    @pytest.mark.parametrize("transfer_first", [True, False])
+    def test_on_top_of_a_part_that_was_captured_is_the_whole_transfer(self, api, owner, pay, work, transfer_first):
+        """What was captured stays, all of it and nothing else, and can still be refunded."""
+        payment_id = pay().json()["payment"]["id"]
+        announce(payment_id, work)
+        Payment.objects.update(capture_method="manual")  # from here on, so that the transfer is a sale
+        start_attempt(payment_id=payment_id, attempt=1, method="paypal")
+        work()
+        for method in ("paypal", "bank_transfer") if transfer_first else ("paypal",):
+            arrives(method, work)
+        path = f"/api/v1/payments/{payment_id}"
+        assert api.post(f"{path}/capture", {"amount": 20}, headers=owner, content_type=JSON).status_code == 201
+        if not transfer_first:
+            arrives("bank_transfer", work)
+
+        payment = api.get(path, headers=owner).json()["payment"]
+        assert (payment["status"], payment["amount_captured"], payment["amount_refunded"]) == ("completed", 70, 50)
+        assert Refund.objects.get().charge.method == "bank_transfer"
+        assert api.post(f"{path}/refund", {}, headers=owner, content_type=JSON).json()["refund"]["amount"] == 20
+        work()
+        assert api.get(path, headers=owner).json()["payment"]["status"] == "refunded"
+        assert disagreements() == []
+
+    def test_of_two_charges_goes_back_to_each(self, pay, work):
         payment_id = pay().json()["payment"]["id"]
         transfer_then_card(payment_id, work)
         Refund.objects.all().delete()
         Payment.objects.update(
             status="cancelled", completed_at=None, amount_refunded=0, surplus_due_at=timezone.now(), order_key=None
         )
-        rows = [return_surplus(payment_id) for _charge in range(3)]
-        assert [row and row.amount for row in rows] == [5000, 5000, None]
+        Transaction.objects.update(is_surplus=True)
+        rows = return_surplus(payment_id)
+        assert [row.amount for row in rows] == [5000, 5000]
         assert rows[0].charge != rows[1].charge
+        assert return_surplus(payment_id) == []
         assert Payment.objects.get().surplus_due_at is None
 
 
 def transfer_then_card(payment_id, work):
     """Announces a transfer, pays by card all the same, and then the transfer arrives."""
-    start_attempt(payment_id=payment_id, attempt=0, method="bank_transfer")
-    work()
+    announce(payment_id, work)
     start_attempt(payment_id=payment_id, attempt=1, method="paypal")
     work()
-    for method in ("paypal", "bank_transfer"):
-        decide(charge_id=Charge.objects.get(method=method).pk, approve=True)
-        work()
+    arrives("paypal", work)
+    arrives("bank_transfer", work)
+
+
+def announce(payment_id, work):
+    start_attempt(payment_id=payment_id, attempt=0, method="bank_transfer")
+    work()
+
+
+def arrives(method, work):
+    decide(charge_id=Charge.objects.get(method=method).pk, approve=True)
+    work()

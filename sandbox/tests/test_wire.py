@@ -4,6 +4,7 @@ import pytest
 
 from sandbox import services, wire
 from sandbox.models import Charge, Operation
+from sandbox.statements import list_movements
 
 pytestmark = pytest.mark.django_db
 
@@ -21,6 +22,7 @@ def calls(charge, paid):
         lambda: services.void_charge(key="void_1", charge_id=other),
         lambda: services.create_refund(key="re_1", charge_id=captured, amount=100),
         lambda: services.retrieve_operation(key="re_1"),
+        lambda: list_movements(account="mer_1"),
     ]
 
 
