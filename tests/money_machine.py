@@ -53,6 +53,7 @@ METHODS = ["bank_transfer", "mobile_money", "paypal"]
 APPS = ("sandbox.", "payments.", "refunds.", "ledger.")
 QUEUES = [name for name in queue.registry if name.startswith(APPS) and name != "ledger.verify"]
 MOST_ROUNDS = 500
+STATEMENTS = "L6"  # the rule of ledger/verification.py about providers' statements
 STEPS_TO_REST = 7  # between two rests
 
 numbers = st.integers(0, 7)
@@ -134,7 +135,8 @@ class MoneyMachine(RuleBasedStateMachine):
         self.look()
         if self.watch.unverified:
             self.watch.compare_books()
-            assert verify() == []
+            # What the provider reports and we do not know yet is no fault before all is at rest.
+            assert [fault for fault in verify() if fault.rule != STATEMENTS] == []
             self.watch.unverified = False
 
     # --- Merchants ------------------------------------------------------------------------------
@@ -334,6 +336,8 @@ class MoneyMachine(RuleBasedStateMachine):
 
     def check_rest(self) -> None:
         self.watch.check_rest(self.now)
+        strange = self.watch.unexplained()
+        assert [fault for fault in verify() if not any(key in str(fault) for key in strange)] == []
 
     def finish(self) -> None:
         for _round in range(MOST_ROUNDS):

@@ -309,7 +309,7 @@ class Watch:
             check(settlement.done or now < settlement.due[1], f"the money of {key} has not settled")
         for payment in self.model.payments.values():
             self._check_over(payment, now)
-        left = Counter(text for text in disagreements() if not any(key in text for key in self._unexplained()))
+        left = Counter(text for text in disagreements() if not any(key in text for key in self.unexplained()))
         check(not left, f"our rows and the provider's books: {list(left)}")
         stuck = {name: rows for name, rows in late_rows(now).items() if rows and name != "Email"}
         check(not stuck, f"stuck: {stuck}")
@@ -335,11 +335,11 @@ class Watch:
         check(payment.status != "processing", f"{payment.id} is processing at rest")
         check(not payment.surplus_due, f"{payment.id} has a surplus at rest")
 
-    def _unexplained(self) -> set[str]:
-        """Refunds made elsewhere that are left to a person: there was a time when they did not fit."""
+    def unexplained(self) -> set[str]:
+        """Refunds made elsewhere that are left to a person, by id and key: there was a time when they did not fit."""
         known = {refund.reference for refund in self.model.refunds.values()}
         unknown = {key: it for key, it in self.model.elsewhere.items() if key not in known}
         for key, it in unknown.items():
             missed = it.always_fitted and self.seen.operations[key][3] == "succeeded"
             check(not missed, f"the refund {key} that was made elsewhere did not come to us")
-        return set(unknown)
+        return set(unknown) | {self.seen.operations[key][0] for key in unknown}
