@@ -167,7 +167,7 @@ class PayoutMachine(MoneyMachine):
     @precondition(lambda self: self.payouts and self.payouts.rows)
     @rule(number=numbers, verb=st.sampled_from(["cancel", "cancel", "hold", "release", "call off"]))
     def change_payout(self, number: int, verb: str) -> None:
-        payout = pick(list(self.payouts.rows.values()), number, ("pending", "held"))
+        payout = pick(self.payouts.rows, number, ("pending", "held"))
         if verb == "cancel":
             error = self.payouts.change(payout, "cancelled", by_staff=False)
             self.post(f"payouts/{payout.id}/cancel", {}, payout.shop, error, status=200)
