@@ -37,7 +37,7 @@ from refunds.services import approve_refund
 from sandbox import services as sandbox
 from sandbox.models import Charge, Notice, Operation
 from tests import money_model as model
-from tests.money_tools import CARDS, EXPONENTS, METHODS, Crashes, Statements, code_of, major, pick, share
+from tests.money_tools import CARDS, EXPONENTS, GOOD, METHODS, Crashes, Statements, code_of, major, pick, share
 from tests.money_watch import IN_FLIGHT, Watch
 from tests.tenants import undone
 
@@ -55,6 +55,17 @@ numbers = st.integers(0, 7)
 amounts = st.sampled_from([1, 99, 1000, 12_345, 999_999])
 parts = st.sampled_from(["all", "a third", "one", "too much"])
 deaths = st.none() | st.none() | st.integers(1, 40)
+
+# What a merchant may ask to be paid.
+PAYMENT = {
+    "which": st.integers(0, 1),
+    "amount": amounts,
+    "currency": st.sampled_from(["USD", *EXPONENTS]),
+    "order": st.none() | st.sampled_from(["o-1", "o-2"]),
+    "card": st.sampled_from([None, *[GOOD] * 3, *CARDS]),
+    "manual": st.sampled_from([False, False, True]),
+    "death": deaths,
+}
 
 
 class MoneyMachine(RuleBasedStateMachine):
@@ -88,6 +99,8 @@ class MoneyMachine(RuleBasedStateMachine):
     @initialize(
         delays=st.tuples(st.sampled_from([0, 1, 7]), st.sampled_from([0, 2])),
         limits=st.tuples(st.none() | st.just(500), st.none() | st.just(2000)),
+        turns=st.sampled_from([0, 3, 7]),
+        payments=st.lists(st.fixed_dictionaries(PAYMENT), min_size=2, max_size=4),
         fees=st.lists(
             st.tuples(
                 numbers,
@@ -101,7 +114,11 @@ class MoneyMachine(RuleBasedStateMachine):
             unique_by=lambda fee: (fee[0] % 2, *fee[1:4]),
         ),
     )
-    def terms(self, delays: tuple[int, ...], limits: tuple[int | None, ...], fees: list[Any]) -> None:
+    def open_shops(
+        self, delays: tuple[int, ...], limits: tuple[int | None, ...], fees: list[Any], payments: list[Any], turns: int
+    ) -> None:
+        """With their terms and their first payments, and a worker who does all there is every few steps, or never."""
+        self.turns = turns
         shops = []
         for merchant_id, currency, delay, limit in zip(self.keys, ("USD", "JPY"), delays, limits, strict=True):
             terms = {"default_currency": currency, "settlement_delay_days": delay, "refund_approval_limit": limit}
@@ -113,6 +130,9 @@ class MoneyMachine(RuleBasedStateMachine):
             Fee.objects.create(merchant_id=shop.id, **vars(fee))
         self.model = model.Model(shops)
         self.watch = Watch(self.model)
+        for payment in payments:
+            self.create(**payment)
+            self.look()
 
     # --- After every step -----------------------------------------------------------------------
     def look(self) -> None:
@@ -127,6 +147,8 @@ class MoneyMachine(RuleBasedStateMachine):
     def all_agree(self) -> None:
         type(self).steps += 1
         self.steps_since_rest += 1
+        if self.turns and not self.steps_since_rest % self.turns:
+            self.work_all()
         self.look()
         if self.watch.unverified:
             self.watch.compare_books()
@@ -134,15 +156,7 @@ class MoneyMachine(RuleBasedStateMachine):
             self.watch.unverified = False
 
     # --- Merchants ------------------------------------------------------------------------------
-    @rule(
-        which=st.integers(0, 1),
-        amount=amounts,
-        currency=st.sampled_from(sorted(EXPONENTS)),
-        order=st.none() | st.sampled_from(["o-1", "o-2"]),
-        card=st.none() | st.sampled_from(sorted(CARDS)),
-        manual=st.booleans(),
-        death=deaths,
-    )
+    @rule(**PAYMENT)
     def create(
         self,
         which: int,
@@ -286,9 +300,10 @@ class MoneyMachine(RuleBasedStateMachine):
 
     # --- Workers and time -----------------------------------------------------------------------
     @precondition(lambda self: self.model.payments)
-    @rule(name=st.sampled_from(QUEUES), jobs=st.integers(1, 4))
-    def work(self, name: str, jobs: int) -> None:
-        for _job in range(jobs):
+    @rule(names=st.lists(st.sampled_from(QUEUES), min_size=1, max_size=9))
+    def work(self, names: list[str]) -> None:
+        """A few jobs, of whatever queue comes first."""
+        for name in names:
             self.one_job(name)
 
     @precondition(lambda self: self.model.payments)

@@ -15,8 +15,9 @@ from payments.providers import ProviderUnavailable
 
 TICK = timedelta(milliseconds=1)
 EXPONENTS = {"USD": 2, "JPY": 0, "KWD": 3}
+GOOD = "4242424242424242"
 CARDS = {
-    "4242424242424242": "pays",
+    GOOD: "pays",
     "4000000000000002": "is declined",
     "4000002500003155": "asks its owner, then pays",
     "4000008400001629": "asks its owner, then is declined",

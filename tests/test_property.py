@@ -48,7 +48,7 @@ def machine(db, monkeypatch, caplog, _handler):
 def test_money_is_where_plain_python_says_it_is(machine, shard):
     examples = EXAMPLES // SHARDS
     config = settings(
-        max_examples=examples + examples // 8 + 1,  # a few end early
+        max_examples=examples + examples // 4 + 2,  # a few end early
         stateful_step_count=STEPS,
         deadline=None,
         database=None,
