@@ -37,7 +37,8 @@ from refunds.services import approve_refund
 from sandbox import services as sandbox
 from sandbox.models import Charge, Notice, Operation
 from tests import money_model as model
-from tests.money_tools import CARDS, EXPONENTS, GOOD, METHODS, Crashes, Statements, code_of, major, pick, share
+from tests.money_choices import CARDS, METHODS, PAYMENT, TERMS, deaths, major, numbers, parts, share
+from tests.money_tools import Crashes, Statements, code_of, pick
 from tests.money_watch import IN_FLIGHT, Watch
 from tests.tenants import undone
 
@@ -50,22 +51,6 @@ MOST_ROUNDS = 500
 autodiscover_modules("books")
 OF_THE_BOOKS = [holds for holds in checks if not holds.__name__.endswith("_report_what_is_booked")]
 STEPS_TO_REST = 7  # between two rests
-
-numbers = st.integers(0, 7)
-amounts = st.sampled_from([1, 99, 1000, 12_345, 999_999])
-parts = st.sampled_from(["all", "a third", "one", "too much"])
-deaths = st.none() | st.none() | st.integers(1, 40)
-
-# What a merchant may ask to be paid.
-PAYMENT = {
-    "which": st.integers(0, 1),
-    "amount": amounts,
-    "currency": st.sampled_from(["USD", *EXPONENTS]),
-    "order": st.none() | st.sampled_from(["o-1", "o-2"]),
-    "card": st.sampled_from([None, *[GOOD] * 3, *CARDS]),
-    "manual": st.sampled_from([False, False, True]),
-    "death": deaths,
-}
 
 
 class MoneyMachine(RuleBasedStateMachine):
@@ -96,24 +81,7 @@ class MoneyMachine(RuleBasedStateMachine):
         logging.getLogger("core.queue").removeHandler(self.crashes)
         self.travel.stop()
 
-    @initialize(
-        delays=st.tuples(st.sampled_from([0, 1, 7]), st.sampled_from([0, 2])),
-        limits=st.tuples(st.none() | st.just(500), st.none() | st.just(2000)),
-        turns=st.sampled_from([0, 3, 7]),
-        payments=st.lists(st.fixed_dictionaries(PAYMENT), min_size=2, max_size=4),
-        fees=st.lists(
-            st.tuples(
-                numbers,
-                st.sampled_from(["provider", "platform"]),
-                st.sampled_from(["", "credit_card", "bank_transfer"]),
-                st.sampled_from(sorted(EXPONENTS)),
-                st.sampled_from([0, 1, 290, 333, 10_000]),
-                st.sampled_from([0, 1, 30]),
-            ),
-            max_size=5,
-            unique_by=lambda fee: (fee[0] % 2, *fee[1:4]),
-        ),
-    )
+    @initialize(**TERMS)
     def open_shops(
         self, delays: tuple[int, ...], limits: tuple[int | None, ...], fees: list[Any], payments: list[Any], turns: int
     ) -> None:

@@ -15,9 +15,10 @@ from ledger.models import BankAccount, Payout
 from ledger.services import payouts as services
 from sandbox.models import Transfer
 from tests import money_model as model
-from tests.money_machine import MoneyMachine, deaths, numbers, parts
+from tests.money_choices import EXPONENTS, deaths, major, numbers, parts, share
+from tests.money_machine import MoneyMachine
 from tests.money_model import check
-from tests.money_tools import EXPONENTS, code_of, major, pick, share
+from tests.money_tools import code_of, pick
 
 # By number of the merchant and currency: the account and its schedule. The numbers decide (sandbox/transfers.py).
 BANKS = {

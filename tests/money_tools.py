@@ -1,5 +1,4 @@
-"""What the machine works with: a database that may kill whoever uses it, the crashes of jobs, amounts as people write
-them."""
+"""What the machine works with: a database that may kill whoever uses it, and the crashes of jobs."""
 
 import logging
 import re
@@ -14,17 +13,6 @@ from core.errors import ApiError
 from payments.providers import ProviderUnavailable
 
 TICK = timedelta(milliseconds=1)
-EXPONENTS = {"USD": 2, "JPY": 0, "KWD": 3}
-GOOD = "4242424242424242"
-CARDS = {
-    GOOD: "pays",
-    "4000000000000002": "is declined",
-    "4000002500003155": "asks its owner, then pays",
-    "4000008400001629": "asks its owner, then is declined",
-    "4000000000007726": "is slow to take money back",
-    "4000000000005126": "sends a refund back",
-}
-METHODS = ["bank_transfer", "mobile_money", "paypal"]
 WRITES = re.compile(r'(?:INSERT INTO|UPDATE|DELETE FROM) ["`](\w+)')
 
 
@@ -82,17 +70,6 @@ def pick(rows: dict[str, Any], number: int, statuses: tuple[str, ...]) -> Any:
     fitting = [row for row in rows.values() if row.status in statuses]
     chosen = fitting if fitting and number < 6 else list(rows.values())
     return chosen[-1 - number % len(chosen)]
-
-
-def share(part: str, amount: int) -> int | None:
-    """Minor units; None leaves it to the product to take all."""
-    return {"all": None, "a third": max(amount // 3, 1), "one": 1, "too much": amount + 1}[part]
-
-
-def major(amount: int, currency: str) -> str:
-    digits = EXPONENTS[currency]
-    text = f"{amount:0{digits + 1}}"
-    return f"{text[:-digits]}.{text[-digits:]}" if digits else text
 
 
 def code_of(call: Callable[[], Any]) -> str:
