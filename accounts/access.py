@@ -19,6 +19,7 @@ from accounts.policy import SCOPES, permissions_of, roles_with
 from accounts.services import EmailUnverified, find_key
 from accounts.services.keys import PREFIX
 from accounts.tokens import TokenInvalid, login_of_access
+from core.actor import set_actor
 from core.api import ApiView, CounterThrottle
 from core.errors import ApiError, NotAuthenticated, NotFound, NotPermitted, ParameterInvalid
 from core.ids import is_id
@@ -52,8 +53,10 @@ class BearerAuthentication(BaseAuthentication):
             raise TokenInvalid
         if credential.startswith(PREFIX):
             key = find_key(credential)
+            set_actor(key.pk)
             return key, key
         login = login_of_access(credential)
+        set_actor(login.user_id)
         return login.user, login
 
     def authenticate_header(self, request: Request) -> str:

@@ -1,4 +1,4 @@
-"""The back office as a whole: its navigation, its first page, its looks and its content policy."""
+"""The back office as a whole: who acts in it, its navigation, its first page, its looks and its content policy."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Merchant
+from core.actor import set_actor
 from core.admin import Columns
 from core.queue import late_rows
 from ledger.carriers import BY_HAND
@@ -79,15 +80,31 @@ SECTIONS: list[tuple[Any, list[tuple[str, str, Any]]]] = [
 ]
 
 
+def acting_staff(get_response: Handler) -> Handler:
+    """Middleware: what happens under /admin/ is done by whoever is logged in there. Stands after
+    AuthenticationMiddleware."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        if _is_ours(request):
+            set_actor(request.user.pk or "")
+        return get_response(request)
+
+    return middleware
+
+
 def content_policy(get_response: Handler) -> Handler:
     """Middleware: what Unfold needs, under /admin/ and nowhere else. Stands after CSPMiddleware."""
     relaxed = csp_replace(POLICY)(get_response)
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
-        answer = relaxed if request.path_info.startswith(reverse("admin:index")) else get_response
+        answer = relaxed if _is_ours(request) else get_response
         return answer(request)
 
     return middleware
+
+
+def _is_ours(request: HttpRequest) -> bool:
+    return request.path_info.startswith(reverse("admin:index"))
 
 
 def stylesheet(request: HttpRequest) -> str:

@@ -40,6 +40,7 @@ urlpatterns = [
     path("", landing, name="landing"),
     path("", include("accounts.page_urls")),
     path("", include("checkout.urls")),
+    path("", include("notifications.page_urls")),
     path("", include("sandbox.urls")),
     path("api/v1/", include(api)),
     path("api/schema", SchemaView.as_view(), name="schema"),

@@ -1,4 +1,4 @@
-"""What every request passes: an id of its own, and one path for both slash forms."""
+"""What every request passes: an id of its own, nobody who acts in it yet, and one path for both slash forms."""
 
 import logging
 import re
@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.middleware.locale import LocaleMiddleware
 from django.utils import translation
 
+from core.actor import set_actor
 from core.ids import new_id
 from core.request_id import current_request_id, set_request_id
 
@@ -16,7 +17,8 @@ Handler = Callable[[HttpRequest], HttpResponse]
 
 
 class RequestIdMiddleware:
-    """Gives the request an id, which the answer carries as `Request-Id`."""
+    """Gives the request an id, which the answer carries as `Request-Id`. The next request of the thread learns nothing
+    of this one: neither the id nor who acted."""
 
     def __init__(self, get_response: Handler) -> None:
         self.get_response = get_response
@@ -29,6 +31,7 @@ class RequestIdMiddleware:
             response = self.get_response(request)
         finally:
             set_request_id("")
+            set_actor("")
         response["Request-Id"] = request_id
         return response
 

@@ -118,10 +118,11 @@ class FailureForm(BaseDialogForm):
 
 class PayoutLineInline(ReadOnly, TabularInline):
     model = PayoutLine
-    fields = ("entry", "kind", "source", "settled")
+    fields = ("kind", "source", "whole", "settled")
     readonly_fields = fields
+    verbose_name_plural = _("what it settles")
+    hide_title = True
     extra = 0
-    max_num = 0
     per_page = 20
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[PayoutLine]:
@@ -134,6 +135,10 @@ class PayoutLineInline(ReadOnly, TabularInline):
     @display(description=_("of"))
     def source(self, line: PayoutLine) -> str:
         return line.entry.journal.source_id
+
+    @display(description=_("entry"))
+    def whole(self, line: PayoutLine) -> str:
+        return money_text(line.entry.money)
 
     @display(description=_("settled"))
     def settled(self, line: PayoutLine) -> str:
@@ -151,7 +156,7 @@ class PayoutAdmin(ServiceAdmin, ReadOnlyAdmin):
         "review_label",
         "merchant",
         "bank_account",
-        "by_hand",
+        "carried_by",
         "created",
     )
     list_filter = (
@@ -188,9 +193,9 @@ class PayoutAdmin(ServiceAdmin, ReadOnlyAdmin):
     def review_label(self, payout: Payout) -> str:
         return label(_("Review"), "danger") if payout.review_reason else "-"
 
-    @display(description=_("by hand"), boolean=True)
-    def by_hand(self, payout: Payout) -> bool:
-        return payout.carrier == BY_HAND
+    @display(description=_("carried by"))
+    def carried_by(self, payout: Payout) -> Any:
+        return payout.carrier or _("staff")
 
     @display(description=_("holder"))
     def holder(self, payout: Payout) -> str:

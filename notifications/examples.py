@@ -40,6 +40,13 @@ MESSAGE: dict[str, Any] = {
     "headers": {"webhook-id": EVENT["id"], "webhook-timestamp": "1795253401", "webhook-signature": "v1,…"},
     "body": '{"id":"evt_01m7xt2t6r7s8t9v0w1x2y3z4a","type":"payment.completed",…}',
 }
+STEP: dict[str, Any] = {"name": "body", "fault": "The body differs from what was sent at byte 214: …"}
+DIAGNOSIS: dict[str, Any] = {
+    "body": MESSAGE["body"],
+    "headers": MESSAGE["headers"],
+    "verified": False,
+    "steps": [{"name": "headers", "fault": None}, STEP],
+}
 REPLAY: dict[str, Any] = {
     "since": "2026-11-20T00:00:00Z",
     "until": "2026-11-21T00:00:00Z",

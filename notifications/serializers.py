@@ -10,6 +10,7 @@ from core.api import StrictSerializer
 from core.fields import FlagField, OneOfField, OptionalField, SetField, TextField, TimeField
 from core.targets import MAX_URL_LENGTH
 from notifications import examples
+from notifications.diagnosis import MAX_BODY, MAX_HEADERS, STEPS
 from notifications.models import DESCRIPTION_LENGTH, EVENT_TYPES, PATTERNS, WebhookDelivery, WebhookEndpoint
 
 STATUSES = [choice for choice in WebhookEndpoint.Status.choices if choice[0] != WebhookEndpoint.Status.DELETED]
@@ -35,7 +36,7 @@ class EventDetails(serializers.Serializer):
     data = SnapshotField(  # type: ignore[assignment]
         source="payload", help_text="The object as the API showed it then"
     )
-    actor = OptionalField(help_text="The user or key that caused it; null: nobody in particular")
+    actor = OptionalField(help_text="The user or API key that caused it; null: a payer, a provider or time")
     created_at = TimeField(help_text="ISO 8601, UTC")
 
     examples = examples.EVENT
@@ -100,6 +101,50 @@ class Replayed(serializers.Serializer):
     events = serializers.IntegerField(help_text="How many")
 
     examples = examples.REPLAY
+
+
+class RawTextField(serializers.CharField):
+    """A text letter for letter, line ends and all."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(trim_whitespace=False, **options)
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class DiagnoseRequest(StrictSerializer):
+    """A message as your server has got it."""
+
+    body = RawTextField(
+        max_length=MAX_BODY, allow_blank=True, help_text="The bytes that arrived, before any parser, as UTF-8"
+    )
+    headers = serializers.DictField(
+        child=RawTextField(max_length=MAX_HEADERS, allow_blank=True),
+        help_text="By name, in any case; others do no harm",
+    )
+
+    examples = examples.DIAGNOSIS
+
+
+class StepDetails(serializers.Serializer):
+    """One check of a receiver."""
+
+    name = serializers.ChoiceField(list(STEPS.items()), help_text="What is checked")
+    fault = OptionalField(help_text="What is wrong; null when nothing is")
+
+    examples = examples.STEP
+
+
+class Diagnosis(serializers.Serializer):
+    """What a receiver finds out about a message."""
+
+    verified = serializers.BooleanField(help_text="Whether it verifies")
+    steps = StepDetails(many=True, help_text="In order, ending with the first that fails")
+
+    examples = examples.DIAGNOSIS
 
 
 # --- Deliveries -------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ urlpatterns = [
     path("webhook-endpoints/<id:endpoint_id>/disable", views.DisableView.as_view(), name="webhook_disable"),
     path("webhook-endpoints/<id:endpoint_id>/test", views.TestView.as_view(), name="webhook_test"),
     path("webhook-endpoints/<id:endpoint_id>/replay", views.ReplayView.as_view(), name="webhook_replay"),
+    path("webhook-endpoints/<id:endpoint_id>/diagnose", views.DiagnoseView.as_view(), name="webhook_diagnose"),
     path("webhook-deliveries", views.DeliveriesView.as_view(), name="webhook_deliveries"),
     path("webhook-deliveries/<id:delivery_id>", views.OneDeliveryView.as_view(), name="webhook_delivery"),
     path("webhook-deliveries/<id:delivery_id>/retry", views.RetryView.as_view(), name="webhook_retry"),

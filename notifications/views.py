@@ -17,6 +17,8 @@ from notifications.models import Event, WebhookDelivery, WebhookEndpoint
 from notifications.serializers import (
     DeliveryDetails,
     DeliveryWithLog,
+    DiagnoseRequest,
+    Diagnosis,
     EndpointDetails,
     EndpointRequest,
     EventDetails,
@@ -221,6 +223,27 @@ class ReplayView(EndpointView):
     def post(self, request: Request, endpoint_id: str) -> Response:
         number = services.replay(self.find(endpoint_id), **read_body(ReplayRequest, request))
         return answer(self.noun, Replayed({"events": number}).data, "They are on their way.")
+
+
+class DiagnoseView(EndpointView):
+    """Why a message does not verify."""
+
+    noun = "diagnosis"
+    needs = {"POST": "webhooks:read"}
+
+    @described(
+        "diagnoseWebhook",
+        "Learn why a message does not verify",
+        Diagnosis,
+        tag=WEBHOOKS,
+        body=DiagnoseRequest,
+        description="Holds what your server has got against the endpoint's secret and the body that was sent. "
+        "Nothing of it is kept.",
+    )
+    def post(self, request: Request, endpoint_id: str) -> Response:
+        steps = services.diagnose_message(self.find(endpoint_id), **read_body(DiagnoseRequest, request))
+        shown = Diagnosis({"verified": not steps[-1].fault, "steps": steps}).data
+        return answer(self.noun, shown, steps[-1].fault or "It verifies with the secret of this endpoint.")
 
 
 # --- Deliveries -------------------------------------------------------------------------------

@@ -31,6 +31,8 @@ brand_stylesheet         GET    200
 sandbox_charge           GET    200
 sandbox_charge           POST   303
 demo_payment             POST   303
+webhook_debugger         GET    200
+webhook_debugger         POST   200
 demo_mailbox             GET    200
 demo_mail                GET    200
 demo_mail_html           GET    200
@@ -127,6 +129,7 @@ webhook_enable           POST   401  403  403  403  403  200  403  200   200   4
 webhook_disable          POST   401  403  403  403  403  200  403  200   200   404   401  403  200
 webhook_test             POST   401  403  403  403  403  200  403  200   200   404   401  403  200
 webhook_replay           POST   401  403  403  403  403  200  403  200   200   404   401  403  200
+webhook_diagnose         POST   401  403  403  403  403  200  403  200   200   404   401  200  200
 webhook_deliveries       GET    401  403  403  403  403  200  403  200   200   200   401  200  200
 webhook_delivery         GET    401  403  403  403  403  200  403  200   200   404   401  200  200
 webhook_preview          GET    401  403  403  403  403  200  403  200   200   404   401  200  200

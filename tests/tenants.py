@@ -94,8 +94,8 @@ def new_tenant(word: str, number: int) -> Tenant:
     for place, status in enumerate(Status):
         _add_payment(tenant, status, place, amount=number * 10_000_000 + place * 1111 + 7)
     _add_payout(tenant, amount=number * 1000 + 73)
+    tenant.silent = disable_endpoint(_endpoint(tenant, "silent"))  # before there is another to be told of it
     tenant.endpoint = _endpoint(tenant, "endpoint")
-    tenant.silent = disable_endpoint(_endpoint(tenant, "silent"))
     tenant.refund, _replayed = create_refund(
         tenant.payments[Status.COMPLETED],
         key=same_key("refund"),

@@ -16,12 +16,17 @@ from django.utils import timezone
 
 from core import queue
 from core.state import IllegalTransition
+from ledger import tasks as ledger
+from ledger.models import BankAccount, Payout, Settlement
+from ledger.services import create_payout
+from ledger.verification import verify
 from notifications.models import Event
 from payments.models import Payment, ProviderNotice, Transaction
 from payments.services import PaymentInFlight, capture_payment, change_payment, collect_sandbox_notices
 from refunds import tasks as refunds
 from refunds.models import Refund
-from sandbox.models import Charge, Operation
+from sandbox import tasks as sandbox
+from sandbox.models import Charge, Operation, Transfer
 from tests.books import disagreements
 
 pytestmark = [
@@ -156,5 +161,41 @@ class TestKilledRefund:
             assert disagreements() == [], point
             if not killed:
                 assert point > 20, "the worker did too little to be killed at"
+                return
+        pytest.fail("the worker never came to an end")
+
+
+def pay_out() -> int:
+    """What the worker does for a payout from beginning to end, with all the waiting over."""
+    done = 0
+    for model in (Payout, Transfer, Payout):
+        model.objects.filter(due_at__isnull=False).update(due_at=timezone.now())
+        done += ledger.run_payouts() + sandbox.settle()
+    return done
+
+
+class TestKilledPayout:
+    def test_ends_every_payout_with_one_transfer_each(self, shop, pay_by_card):
+        pay_by_card("4242424242424242", order_id="order-1")
+        queue.run_due()
+        Settlement.objects.update(due_at=timezone.now())
+        ledger.run_settlements()
+        BankAccount.objects.create(
+            merchant=shop, currency="USD", in_use_for=f"{shop.pk} USD", account_number="000123456789", last4="6789"
+        )
+        for point in range(1, MOST_STATEMENTS):
+            payout, _replayed = create_payout(shop, currency="USD", amount="0.01")
+            killed = work_until_killed_before(point, pay_out)
+            pay_out()
+
+            payout.refresh_from_db()
+            told = Event.objects.filter(object_id=payout.pk).order_by("sequence").values_list("type", flat=True)
+            assert payout.status == "paid", point
+            assert list(told) == ["payout.created", "payout.in_transit", "payout.paid"], point
+            assert Transfer.objects.count() == point
+            Payout.objects.update(due_at=None)  # nobody asks whether it comes back
+            if not killed:
+                assert point > 20, "the worker did too little to be killed at"
+                assert verify() == []
                 return
         pytest.fail("the worker never came to an end")

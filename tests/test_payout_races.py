@@ -3,20 +3,21 @@ test_concurrency.py, the run on MariaDB and PostgreSQL is what counts: SQLite ha
 
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 import requests
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
-from accounts.models import User
+from accounts.models import Merchant, User
 from accounts.policy import SCOPES
 from accounts.services import add_member, create_key
 from core import queue
 from ledger.balances import balances
 from ledger.models import BankAccount, Payout, Settlement
-from ledger.services import run_payout
+from ledger.services import add_bank_account, create_payout, run_payout
 from ledger.tasks import run_settlements
 from ledger.verification import verify
 from notifications.models import Event
@@ -28,6 +29,8 @@ from tests.threads import at_once
 pytestmark = pytest.mark.django_db(transaction=True)
 
 TIMEOUT = 60
+IMPATIENT = {"postgresql": "SET lock_timeout = '5s'", "mysql": "SET innodb_lock_wait_timeout = 5"}
+PASSWORD = "a-password-of-tests-1"
 CARD = {"card_number": "4242424242424242", "card_expiry_month": 12, "card_expiry_year": 2040}
 MANY = 8 if connection.vendor == "sqlite" else 30
 ROUNDS = 2 if connection.vendor == "sqlite" else 10
@@ -38,7 +41,7 @@ Send = Callable[..., requests.Response]
 @pytest.fixture
 def post(server_url, shop) -> Send:
     """`post(path, key=…, field=…)` sends a request as the shop's program."""
-    owner = User.objects.create(email="owner@shop.example.com")
+    owner = User.objects.create_user("owner@shop.example.com", PASSWORD)
     add_member(shop, owner, "owner")
     _row, secret = create_key(shop, by=owner, by_role="owner", key=None, name="Shop", scopes=SCOPES)
 
@@ -103,6 +106,7 @@ class TestManyPayouts:
         assert list(types) == ["payout.created", "payout.in_transit"]
 
 
+@pytest.mark.usefixtures("funds")
 class TestAPayout:
     def test_that_is_called_off_while_it_leaves_does_one_or_the_other(self, post, funds, shop):
         for number in range(ROUNDS):
@@ -123,3 +127,30 @@ class TestAPayout:
         assert balances(shop)["USD"].available.amount == (-6000 if paid_out else 4000)
         assert Refund.objects.get().status == "succeeded"
         assert verify() == []
+
+    @pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite has one writer")
+    def test_in_the_making_keeps_no_payment_waiting(self, funds, shop, pay):
+        def take_another() -> str:
+            with connection.cursor() as cursor:
+                cursor.execute(IMPATIENT[connection.vendor])
+            payment_id = pay(amount=5, **CARD).json()["payment"]["id"]
+            queue.run_due()
+            return Payment.objects.get(pk=payment_id).status
+
+        with transaction.atomic():
+            create_payout(shop, currency="USD", amount="10")
+            assert at_once([take_another]) == ["completed"]
+        assert verify() == []
+
+    def test_to_an_account_that_is_replaced_goes_to_one_of_both(self, post, shop):
+        for number in range(ROUNDS):
+            details = {"country": "US", "holder": "Shop", "account_number": f"00012345{number:04}"}
+            replace = partial(add_bank_account, shop, by=owner_of(shop), password=PASSWORD, key=None, currency="USD")
+            answer, _account = at_once([lambda: post("payouts", amount=1), partial(replace, **details)])
+            assert answer.status_code == 201, number
+        assert Payout.objects.count() == ROUNDS
+        assert verify() == []
+
+
+def owner_of(shop: Merchant) -> User:
+    return User.objects.get(memberships__merchant=shop, memberships__role="owner")

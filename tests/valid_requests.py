@@ -175,6 +175,8 @@ BODIES: dict[str, Callable[[World, User], Body]] = {
     "payouts POST": lambda world, user: {"amount": 1},
     "webhook_endpoints POST": lambda world, user: {"url": "https://people.example/hook", "event_types": ["*"]},
     "webhook_endpoint PATCH": lambda world, user: {"description": "Another"},
+    "webhook_debugger POST": lambda world, user: {"headers": "webhook-id: evt_1", "body": "{}", "secret": "whsec_x"},
+    "webhook_diagnose POST": lambda world, user: {"headers": {"webhook-id": "evt_1"}, "body": "{}"},
     "webhook_replay POST": lambda world, user: {"since": "2026-01-01T00:00:00Z", "until": "2100-01-01T00:00:00Z"},
 }
 

@@ -9,6 +9,7 @@ from ledger.services.bank_accounts import (
     remove_bank_account,
 )
 from ledger.services.booking import (
+    BookedOtherwise,
     Unbalanced,
     book,
     book_capture,
@@ -44,6 +45,7 @@ from ledger.services.schedules import run_schedule
 __all__ = [
     "AccountNumberInvalid",
     "BankAccountMissing",
+    "BookedOtherwise",
     "NotByHand",
     "NothingToAsk",
     "PayoutHeld",

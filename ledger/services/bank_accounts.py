@@ -34,9 +34,10 @@ class AccountNumberInvalid(ApiError):
     message = "This IBAN is mistyped: its check digits do not fit."
 
 
-def account_in_use(merchant: Merchant, currency: str) -> BankAccount:
-    """Where payouts in this currency go. Raises BankAccountMissing."""
-    account = BankAccount.objects.filter(in_use_for=place_of(merchant, currency)).first()
+def lock_account_in_use(merchant: Merchant, currency: str) -> BankAccount:
+    """Where payouts in this currency go, its row locked until the commit. Raises BankAccountMissing."""
+    in_use = BankAccount.objects.select_for_update().filter(in_use_for=place_of(merchant, currency))
+    account = in_use.first() or in_use.first()  # the one that was waited for may have lost its place meanwhile
     if account is None:
         raise BankAccountMissing(f"There is no bank account for {currency}. Add one first.")
     return account

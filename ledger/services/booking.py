@@ -185,7 +185,7 @@ def _undo(source_id: str, kinds: Sequence[Kind]) -> None:
 
 # --- Payouts ----------------------------------------------------------------------------------
 def book_payout_created(payout_id: str, amount: int, *, merchant_id: str, currency: str) -> Journal:
-    """Set aside; the caller has seen to it, under the merchant's lock, that it is there."""
+    """Set aside; the caller has seen to it, under the bank account's lock, that it is there."""
     return move(
         Kind.PAYOUT_CREATED,
         payout_id,

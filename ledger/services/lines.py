@@ -26,8 +26,8 @@ class OpenEntry:
 
 
 def open_entries(merchant_id: str, currency: str) -> list[OpenEntry]:
-    """All that is available, the oldest first; their sum is the available balance. The caller holds the merchant's
-    lock when a payout is to follow: no two payouts settle the same."""
+    """All that is available, the oldest first; their sum is the available balance. When a payout is to follow,
+    the caller holds the lock of its bank account: no two payouts settle the same."""
     payouts = Payout.objects.filter(merchant=merchant_id, currency=currency)
     after = payouts.aggregate(after=Max("settled_up_to"))["after"] or ""
     lines = PayoutLine.objects.filter(payout__in=payouts, entry__gte=after).order_by()

@@ -1,7 +1,7 @@
 """Payouts asked for, held, called off and carried out.
 
-Whoever makes a payout locks the merchant's row, so that no two pay out the same money; whoever changes one locks its
-row. move_payout() is the one place where its status changes: row, books and event together.
+Whoever makes a payout locks the row of the bank account that it goes to, so that no two pay out the same money; whoever
+changes one locks its row. move_payout() is the one place where its status changes: row, books and event together.
 """
 
 from datetime import datetime, timedelta
@@ -18,7 +18,7 @@ from core.transactions import with_retries
 from ledger.carriers import BY_HAND, CARRIERS, CarrierUnavailable, Transfer, TransferRequest
 from ledger.models import REASON_LENGTH, BankAccount, Payout, PayoutLine, PayoutStatus
 from ledger.serializers import PayoutDetails
-from ledger.services.bank_accounts import account_in_use
+from ledger.services.bank_accounts import lock_account_in_use
 from ledger.services.booking import book_payout_created, book_payout_paid, book_payout_undone
 from ledger.services.lines import BATCH, open_entries, settle_entries
 from ledger.verification import is_halted
@@ -107,9 +107,9 @@ def create_payout(
 
 def _create(payout: Payout) -> Payout:
     """Sets the money aside. An amount of 0 stands for all that is available."""
-    merchant = Merchant.objects.select_for_update().get(pk=payout.merchant_id)
+    merchant = Merchant.objects.get(pk=payout.merchant_id)
     refuse_blocked(merchant)
-    payout.bank_account = account_in_use(merchant, payout.currency)
+    payout.bank_account = lock_account_in_use(merchant, payout.currency)
     entries = open_entries(merchant.pk, payout.currency)
     available = Money(sum(entry.left for entry in entries), payout.currency)
     payout.amount = payout.amount or max(available.amount, 0)
@@ -266,7 +266,7 @@ def run_payout(payout: Payout) -> None:
 @transaction.atomic
 def _begin(payout_id: str) -> bool:
     """Commits the intent. False when it was held or called off, somebody else has begun, or nothing may be paid."""
-    payout = Payout.objects.select_for_update().get(pk=payout_id)
+    payout = lock_payout(payout_id)
     if payout.status != Status.PENDING:
         return False
     try:

@@ -4,6 +4,7 @@ from collections import Counter
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -47,6 +48,12 @@ def test_equal_a_plain_count_of_every_entry(merchant, time_machine, steps):
     assert sums_of(merchant) == {}
 
 
+def rows_read():
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW SESSION STATUS LIKE 'Handler_read%'")
+        return sum(int(value) for _name, value in cursor.fetchall())
+
+
 class TestSnapshot:
     @pytest.fixture
     def entry(self, merchant):
@@ -72,6 +79,17 @@ class TestSnapshot:
         entry(31)
         with django_assert_num_queries(2):
             assert str(balances(merchant)["USD"].pending) == "31.00"
+
+    @pytest.mark.skipif(connection.vendor != "mysql", reason="only MariaDB and MySQL count what a session reads")
+    def test_makes_a_balance_read_what_came_after_it_only(self, merchant, entry, time_machine):
+        for number in range(60):
+            entry(number)
+        time_machine.move_to(timezone.now() + timedelta(hours=1))
+        take_snapshot(merchant)
+        entry(61)
+        before = rows_read()
+        assert str(balances(merchant)["USD"].pending) == "61.00"
+        assert rows_read() - before < 30
 
     def test_taken_again_changes_nothing(self, merchant, entry, time_machine):
         entry(1)

@@ -1,6 +1,6 @@
 """Telling people. Other apps publish events; views, tasks and the back office call the rest, and nothing else."""
 
-from notifications.services.deliveries import Message, ReplayTooLarge, preview, replay, resend
+from notifications.services.deliveries import Message, ReplayTooLarge, diagnose_message, preview, replay, resend
 from notifications.services.dispatch import send_due
 from notifications.services.endpoints import (
     EndpointDisabled,
@@ -24,6 +24,7 @@ __all__ = [
     "TooManyEndpoints",
     "create_endpoint",
     "delete_endpoint",
+    "diagnose_message",
     "disable_endpoint",
     "enable_endpoint",
     "preview",

@@ -1,6 +1,6 @@
 """What is sent to an endpoint, and sending it again."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,8 +9,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from core.errors import ApiError
-from core.ids import first_id
+from core.ids import first_id, is_id
 from core.renderers import to_json
+from notifications.diagnosis import Step, diagnose
 from notifications.models import Event, WebhookDelivery, WebhookEndpoint
 from notifications.services.endpoints import locked_endpoint, refuse_disabled
 from notifications.signatures import signed_headers
@@ -39,7 +40,13 @@ class Message:
 def compose(event: Event, endpoint: WebhookEndpoint, at: datetime) -> Message:
     """What the endpoint is sent at that moment. The id and the body are the same in every attempt, time and signature
     are not (Standard Webhooks 1.0)."""
-    body = to_json(
+    body = _body_of(event)
+    signed = signed_headers(endpoint.secrets_at(at), message_id=event.pk, timestamp=int(at.timestamp()), body=body)
+    return Message(endpoint.url, {"Content-Type": "application/json", "User-Agent": USER_AGENT, **signed}, body)
+
+
+def _body_of(event: Event) -> bytes:
+    return to_json(
         {
             "id": event.pk,
             "type": event.type,
@@ -50,13 +57,26 @@ def compose(event: Event, endpoint: WebhookEndpoint, at: datetime) -> Message:
             "data": orjson.Fragment(event.payload),
         }
     )
-    signed = signed_headers(endpoint.secrets_at(at), message_id=event.pk, timestamp=int(at.timestamp()), body=body)
-    return Message(endpoint.url, {"Content-Type": "application/json", "User-Agent": USER_AGENT, **signed}, body)
 
 
 def preview(delivery: WebhookDelivery) -> Message:
     """A dry run: exactly what would be sent now. Nothing is."""
     return compose(delivery.event, delivery.endpoint, timezone.now())
+
+
+def diagnose_message(endpoint: WebhookEndpoint, *, body: str, headers: Mapping[str, str]) -> list[Step]:
+    """Why a message that came to an endpoint does not verify, held against its secrets and what was sent."""
+    sent = _sent_body(endpoint, {name.lower(): value.strip() for name, value in headers.items()})
+    now = timezone.now()
+    return diagnose(body.encode(), headers, endpoint.secrets_at(now), now=now, sent=sent)
+
+
+def _sent_body(endpoint: WebhookEndpoint, headers: Mapping[str, str]) -> bytes | None:
+    """By the id in the headers; None for one that is not this merchant's, or no longer kept."""
+    event_id = headers.get("webhook-id", "")
+    events = Event.objects.filter(merchant=endpoint.merchant_id)
+    event = events.filter(pk=event_id).first() if is_id(event_id, "evt") else None
+    return _body_of(event) if event else None
 
 
 @transaction.atomic

@@ -140,12 +140,17 @@ def enable_endpoint(endpoint: WebhookEndpoint) -> WebhookEndpoint:
     return locked
 
 
-@transaction.atomic
 def disable_endpoint(endpoint: WebhookEndpoint) -> WebhookEndpoint:
-    """Has it told of nothing until it is enabled. Raises IllegalTransition when it is disabled."""
-    locked = locked_endpoint(endpoint)
-    stop(locked, Status.DISABLED, Reason.REQUESTED)
-    return locked
+    """Has it told of nothing until it is enabled, and tells the merchant's other endpoints. Raises IllegalTransition
+    when it is disabled."""
+
+    def disable() -> WebhookEndpoint:
+        with transaction.atomic():
+            locked = locked_endpoint(endpoint)
+            _disable(locked, Reason.REQUESTED)
+            return locked
+
+    return with_retries(disable)
 
 
 @transaction.atomic
@@ -163,7 +168,7 @@ def send_test_event(endpoint: WebhookEndpoint) -> WebhookDelivery:
     locked = locked_endpoint(endpoint)
     refuse_disabled(locked)
     data = EndpointDetails(locked).data
-    event = record_event(ENDPOINT_TEST, merchant_id=locked.merchant_id, object_id=locked.pk, data=data, actor="")
+    event = record_event(ENDPOINT_TEST, merchant_id=locked.merchant_id, object_id=locked.pk, data=data)
     return deliver_to([locked], event)[0]
 
 
@@ -185,16 +190,20 @@ def refuse_disabled(endpoint: WebhookEndpoint) -> None:
 def give_up_on(endpoint: WebhookEndpoint, reason: str) -> None:
     """Disables an endpoint that answers no more, and tells the merchant's people and other endpoints. The endpoint
     is locked by the caller's transaction."""
-    stop(endpoint, Status.DISABLED, reason)
-    publish(
-        ENDPOINT_DISABLED, merchant_id=endpoint.merchant_id, object_id=endpoint.pk, data=EndpointDetails(endpoint).data
-    )
+    _disable(endpoint, reason)
     context = {"merchant": endpoint.merchant.name, "endpoint": endpoint.url, "reason": reason}
     people = User.objects.filter(
         memberships__merchant=endpoint.merchant_id, memberships__role__in=roles_with("webhooks:write"), is_active=True
     )
     for user in people:
         queue_email("endpoint_disabled", to=user.email, context=context, merchant_id=endpoint.merchant_id)
+
+
+def _disable(endpoint: WebhookEndpoint, reason: str) -> None:
+    stop(endpoint, Status.DISABLED, reason)
+    publish(
+        ENDPOINT_DISABLED, merchant_id=endpoint.merchant_id, object_id=endpoint.pk, data=EndpointDetails(endpoint).data
+    )
 
 
 def stop(endpoint: WebhookEndpoint, status: str, reason: str = "") -> None:

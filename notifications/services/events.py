@@ -9,6 +9,7 @@ from django.db import connection
 from django.db.models import Max
 from django.utils import timezone
 
+from core.actor import current_actor
 from core.ids import first_id
 from core.renderers import to_json
 from core.request_id import current_request_id
@@ -19,17 +20,17 @@ PRUNE_BATCH = 500
 PRUNE_BATCHES = 20  # in one turn
 
 
-def publish(event_type: str, *, merchant_id: str, object_id: str, data: Mapping[str, Any], actor: str = "") -> Event:
+def publish(event_type: str, *, merchant_id: str, object_id: str, data: Mapping[str, Any]) -> Event:
     """Writes the event of a change, and its deliveries. Must run in the transaction of the change, which holds the
-    object's lock (the lock makes the sequence gap-free). `actor` is the id of the user or key that caused it."""
-    event = record_event(event_type, merchant_id=merchant_id, object_id=object_id, data=data, actor=actor)
+    object's lock (the lock makes the sequence gap-free). Whoever acts in the request caused it."""
+    event = record_event(event_type, merchant_id=merchant_id, object_id=object_id, data=data)
     enabled = WebhookEndpoint.objects.filter(merchant_id=merchant_id, status=WebhookEndpoint.Status.ENABLED)
     listening = enabled.only("id", "event_types").order_by("pk")  # the secrets stay encrypted
     deliver_to([endpoint for endpoint in listening if endpoint.listens_to(event_type)], event)
     return event
 
 
-def record_event(event_type: str, *, merchant_id: str, object_id: str, data: Mapping[str, Any], actor: str) -> Event:
+def record_event(event_type: str, *, merchant_id: str, object_id: str, data: Mapping[str, Any]) -> Event:
     """The event alone, for publish() and for whoever chooses the endpoints himself."""
     if not connection.in_atomic_block:
         raise RuntimeError("publish() belongs in the transaction of the change that it tells of.")
@@ -42,7 +43,7 @@ def record_event(event_type: str, *, merchant_id: str, object_id: str, data: Map
         object_id=object_id,
         sequence=last + 1,
         payload=_snapshot(data),
-        actor=actor,
+        actor=current_actor(),
         request_id=current_request_id(),
     )
 

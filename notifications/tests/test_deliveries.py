@@ -113,7 +113,7 @@ class TestReplay:
     @pytest.fixture
     def missed(self, endpoint, tell, send):
         """An endpoint that got one event, and missed one while it was disabled."""
-        made = endpoint()
+        made = endpoint(event_types=["payment.*"])
         got = tell()
         send()
         disable_endpoint(made)
@@ -174,7 +174,7 @@ class TestReplay:
 
     def test_goes_through_many_in_batches(self, endpoint, tell, monkeypatch):
         monkeypatch.setattr(deliveries, "REPLAY_BATCH", 3)
-        made = endpoint()
+        made = endpoint(event_types=["payment.*"])
         disable_endpoint(made)
         for _n in range(8):
             tell()

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 from cryptography.fernet import Fernet
+from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
@@ -48,6 +49,11 @@ def chosen_of(endpoint, in_flight=()):
 
 
 class TestPlaces:
+    def test_are_as_many_as_the_docs_say(self):
+        page = (settings.BASE_DIR / "docs" / "webhooks.md").read_text(encoding="utf-8")
+        assert "Eight deliveries are under way to an endpoint at once; one, while it fails." in page
+        assert (HEALTHY.each, FAILING.each) == (8, 1)
+
     def test_are_few_for_each_endpoint_however_much_it_has_to_get(self, backlog):
         busy, quiet = backlog(40), backlog(2)
         assert (chosen_of(busy), chosen_of(quiet)) == (HEALTHY.each, 2)

@@ -111,9 +111,8 @@ class TestFilter:
 
 class TestListening:
     def test_gives_each_event_one_delivery_for_each_endpoint_that_asked(self, endpoint, tell):
+        disable_endpoint(endpoint("slow"))
         everything, failures, others = endpoint(), endpoint("204", ["payment.failed"]), endpoint("500", ["payment.*"])
-        disabled = endpoint("slow")
-        disable_endpoint(disabled)
         created, failed = tell("payment.created"), tell("payment.failed")
         assert set(WebhookDelivery.objects.values_list("event", "endpoint")) == {
             (created.pk, everything.pk),
@@ -168,6 +167,15 @@ class TestChanges:
         with pytest.raises(IllegalTransition):
             disable_endpoint(endpoint)
         assert enable_endpoint(endpoint).disabled_reason == ""
+
+    def test_that_disable_it_tell_the_others(self, endpoint, send, bodies):
+        endpoint("200", ["webhook_endpoint.disabled"])
+        made = endpoint("204")
+        disable_endpoint(made)
+        send()
+        [told] = bodies("200")
+        assert (told["object_id"], told["data"]["disabled_reason"]) == (made.pk, "requested")
+        assert bodies("204") == []
 
     def test_begin_with_a_clean_slate_when_it_is_enabled(self, endpoint, tell, send):
         made = endpoint("500")

@@ -126,6 +126,23 @@ class TestAnswers:
         assert not Operation.objects.exists()
 
 
+class TestCharge:
+    def test_that_was_captured_is_refunded_not_a_newer_one_that_was_voided(self, api, owner, pay, refund, work):
+        payment_id = pay(capture_method="manual").json()["payment"]["id"]
+        announce(payment_id, work)
+        start_attempt(payment_id=payment_id, attempt=1, method="paypal")
+        work()
+        arrives("bank_transfer", work)
+        arrives("paypal", work)  # too late: released
+        path = f"/api/v1/payments/{payment_id}/capture"
+        assert api.post(path, {"amount": 20}, headers=owner, content_type=JSON).status_code == 201
+        row = refund(Payment.objects.get())
+        work()
+        row.refresh_from_db()
+        assert (row.charge.method, row.status) == ("bank_transfer", "succeeded")
+        assert disagreements() == []
+
+
 class TestDispute:
     def test_blocks_an_approval(self, api, member, shop, paid, refund):
         shop.refund_approval_limit = 1
