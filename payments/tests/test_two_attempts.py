@@ -1,13 +1,11 @@
-"""A payer announces a transfer, then tries a card, and both come to something."""
+"""A payer announces a transfer, then tries a card, and the transfer arrives all the same."""
 
 import pytest
 
 from core import queue
 from payments.models import Transaction
-from refunds.services import create_refund
 from sandbox import services as sandbox
 from sandbox.models import Charge
-from tests.books import disagreements
 
 pytestmark = pytest.mark.django_db
 
@@ -77,21 +75,3 @@ class TestATransferThatArrives:
         assert payment.status == "failed"
         assert Charge.objects.get(method="bank_transfer").status == "cancelled"
         assert "failed" not in caplog.text
-
-
-class TestARefund:
-    def test_is_of_the_charge_that_was_captured_not_of_a_later_one_that_was_released(
-        self, announced, attempt, arrives, work, api, owner
-    ):
-        payment = announced(capture_method="manual")
-        attempt(payment, method="paypal")
-        work()
-        arrives(payment)
-        arrives(payment, method="paypal")
-        answer = api.post(f"/api/v1/payments/{payment.pk}/capture", headers=owner, content_type="application/json")
-        assert answer.status_code == 201
-        refund, _replayed = create_refund(payment, key=None, by=None)
-        work()
-        refund.refresh_from_db()
-        assert (refund.status, refund.charge.method) == ("succeeded", "bank_transfer")
-        assert disagreements() == []
