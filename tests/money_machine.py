@@ -37,7 +37,7 @@ from refunds.services import approve_refund
 from sandbox import services as sandbox
 from sandbox.models import Charge, Notice, Operation
 from tests import money_model as model
-from tests.money_choices import CARDS, METHODS, PAYMENT, TERMS, deaths, major, numbers, parts, share
+from tests.money_choices import CARDS, GOOD, METHODS, PAYMENT, TERMS, deaths, major, numbers, parts, share
 from tests.money_tools import Crashes, Statements, code_of, pick
 from tests.money_watch import IN_FLIGHT, Watch
 from tests.tenants import undone
@@ -212,6 +212,14 @@ class MoneyMachine(RuleBasedStateMachine):
             fields["card"] = read_card(number=card, **expiry)
         error = self.model.attempt(payment, fields["attempt"], method, self.now)
         assert code_of(lambda: start_attempt(**fields)) == error
+
+    @precondition(lambda self: self.model.payments)
+    @rule(number=numbers, method=st.sampled_from([GOOD, *METHODS]))
+    def pay_twice(self, number: int, method: str) -> None:
+        """Announces a transfer and tries another method all the same: the transfer may arrive later."""
+        for chosen in ("bank_transfer", method):
+            self.attempt(number=number, stale=0, method=chosen)
+            self.work_all()
 
     @precondition(lambda self: any(row[1] in Charge.AWAITS_PAYER for row in self.watch.seen.charges.values()))
     @rule(number=numbers, approve=st.sampled_from([True, True, False]), returns=st.booleans())
