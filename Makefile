@@ -8,7 +8,7 @@ EXAMPLE = ENV_FILE=.env.example SECRET_KEY=$(KEY)$(KEY) JWT_SIGNING_KEY=$(KEY) E
   DATABASE_URL=sqlite:///var/check.sqlite3 SILENCED_CHECKS=tillgate.W101
 DEMO := ENV_FILE=var/demo.env SITE_URL=http://localhost:$(PORT)
 
-.PHONY: run test chaos bench lint format check browser messages install clean help
+.PHONY: run test chaos property bench lint format check browser messages install clean help
 .DEFAULT_GOAL := help
 
 help: ## Show the verbs
@@ -25,6 +25,10 @@ browser: .venv/dev ## Run the tests that drive a real Chromium
 
 chaos: .venv/dev ## Kill workers under load for two minutes (CHAOS_SECONDS), then compare the books
 	@CHAOS_SECONDS=$${CHAOS_SECONDS:-120} $(BIN)/pytest tests/test_chaos.py -s $(ARGS)
+
+property: .venv/dev ## Drive money through 100,000 random steps (PROPERTY_SEED repeats a run)
+	@export PROPERTY_EXAMPLES=$${PROPERTY_EXAMPLES:-2000} PROPERTY_SEED=$${PROPERTY_SEED:-$$(date +%s)}; \
+	  echo "PROPERTY_SEED=$$PROPERTY_SEED"; $(BIN)/pytest tests/test_property.py -n auto $(ARGS)
 
 bench: .venv/dev ## Measure against a raw floor and a plain DRF app (ARGS="--rounds 2"; DATABASE_URL as for test)
 	@$(BIN)/python -m bench $(ARGS)

@@ -24,11 +24,11 @@ from payments.models import (
     TransactionStatus,
 )
 from payments.providers import PROVIDERS, OperationResult, ProviderUnavailable, Result
-from payments.services.operations import ask, open_operation, operation_fault, record_answer
+from payments.services.operations import OperationNotKnown, ask, open_operation, operation_fault, record_answer
 from payments.services.outcomes import mismatch, park, wait_for_news
 from payments.services.payments import PaymentInFlight
 from payments.services.status import close_transaction, lock, move_payment, take_money
-from payments.services.transactions import stay_unknown
+from payments.services.transactions import not_known, stay_unknown
 
 LAPSE_RETRY = timedelta(hours=1)  # while a capture or void is in flight, or after a void that failed
 IN_PROGRESS_OR_DONE = [TransactionStatus.PENDING, TransactionStatus.PROCESSING, TransactionStatus.SUCCEEDED]
@@ -143,6 +143,9 @@ def run_operation(txn: Transaction) -> None:
         hold = PROVIDERS[charge.provider].lookup(charge.pk) if failed else None
     except ProviderUnavailable as error:
         stay_unknown(txn.pk, str(error))
+        return
+    except OperationNotKnown as error:
+        not_known(txn.pk, str(error))
         return
     apply_operation(txn.pk, result, hold)
 

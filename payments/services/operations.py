@@ -7,7 +7,12 @@ from typing import Any
 from django.utils import timezone
 
 from payments.models import Transaction, TransactionKind, TransactionStatus
-from payments.providers import PROVIDERS, OperationRequest, OperationResult, Provider, ProviderUnavailable
+from payments.providers import PROVIDERS, OperationRequest, OperationResult, Provider
+
+
+class OperationNotKnown(Exception):
+    """It is closed here, and the provider never heard of it."""
+
 
 Send = Callable[[Provider, OperationRequest], OperationResult]
 SEND: dict[str, Send] = {
@@ -38,13 +43,13 @@ def open_operation(
 
 def ask(txn: Transaction, charge: Transaction) -> OperationResult:
     """The provider's answer. What was just begun (`pending` in the caller's hands) is sent; anything else is looked up
-    first, never sent first. Raises ProviderUnavailable, also when it is closed and the provider never heard of it."""
+    first, never sent first. Raises ProviderUnavailable, and OperationNotKnown of one that is closed."""
     provider = PROVIDERS[txn.provider]
     result = None if txn.status == TransactionStatus.PENDING else provider.lookup_operation(txn.pk)
     if result is not None:
         return result
     if txn.status not in (TransactionStatus.PENDING, TransactionStatus.PROCESSING):
-        raise ProviderUnavailable("the provider does not know this operation")
+        raise OperationNotKnown("the provider does not know this operation")
     return SEND[txn.kind](provider, OperationRequest(txn.pk, charge.provider_reference, txn.money))
 
 

@@ -25,6 +25,7 @@ from payments.services.status import (
     OrderTaken,
     claim_order,
     close_transaction,
+    drop_attempt,
     fail_payment,
     lock,
     move_payment,
@@ -38,7 +39,8 @@ POLL_DELAYS = [timedelta(seconds=s) for s in (15, 60, 300, 1800, 7200)]
 POLL_LAST_DELAY = timedelta(hours=6)
 POLL_FOR = timedelta(hours=72)  # after that a person looks
 
-AWAITS_MONEY = {*UNPAID, Status.FAILED}
+# Where money may still come to; what is only reserved for a payment that has failed is released.
+AWAITS: dict[str, set[str]] = {Status.COMPLETED: {*UNPAID, Status.FAILED}, Status.AUTHORIZED: {*UNPAID}}
 
 
 def apply_result(transaction_id: str, result: Result) -> None:
@@ -56,21 +58,22 @@ def apply_result(transaction_id: str, result: Result) -> None:
             APPLY[result.status](payment, txn, result)
 
 
-def wait_for_news(txn: Transaction, error: str = "") -> None:
-    """Nothing new, or no answer: asks again on the schedule, and after POLL_FOR leaves it to a person."""
+def wait_for_news(txn: Transaction, error: str = "", *, silent: bool = False) -> None:
+    """Nothing new, or no answer: asks again on the schedule, and after POLL_FOR leaves it to a person. What is closed
+    was asked about because there was news: that is over with any answer, not with `silent` ones."""
     txn.last_error = error
-    txn.due_at = None if txn.status in FINAL else next_poll(txn)
+    txn.due_at = None if txn.status in FINAL and not silent else next_poll(txn)
     if txn.due_at is None and txn.status not in FINAL:
         txn.review_reason = "The provider has not told the outcome."
     txn.save()
 
 
 def next_poll(txn: Transaction) -> datetime | None:
-    """When to ask again, or None after POLL_FOR."""
+    """When to ask again, or None after POLL_FOR; news of what is closed comes at any age."""
     now = timezone.now()
     if news := news_at(txn):
         return news
-    if now - txn.created_at > POLL_FOR:
+    if now - txn.created_at > POLL_FOR and txn.status not in FINAL:
         return None
     index = max(txn.attempts - 1, 0)
     return now + (POLL_DELAYS[index] if index < len(POLL_DELAYS) else POLL_LAST_DELAY)
@@ -142,14 +145,16 @@ def _succeeded(payment: Payment, txn: Transaction, result: Result) -> None:
 
 
 def _pay(payment: Payment, txn: Transaction, target: str) -> None:
-    """Walks the payment to authorized or completed; raises OrderTaken; money that may not stay is surplus."""
-    if payment.status not in AWAITS_MONEY:
+    """Walks the payment to authorized or completed, and gives up an attempt beside it that is not in flight; raises
+    OrderTaken; money that may not stay is surplus."""
+    if payment.status not in AWAITS[target]:
         _surplus(payment, txn)
         return
     if not can_move(payment, target):
         start_processing(payment)
     claim_order(payment)
     move_payment(payment, target)
+    drop_attempt(payment)
 
 
 def _surplus(payment: Payment, txn: Transaction) -> None:

@@ -27,7 +27,7 @@ from payments.models import (
 from payments.return_urls import read_return_url
 from payments.services.status import (
     OrderTaken,
-    close_transaction,
+    drop_attempt,
     move_payment,
     order_key,
     start_processing,
@@ -179,7 +179,7 @@ def _start_attempt(
     refuse_unavailable_method(payment.merchant, method)
     if (method in CARD_METHODS) != (card is not None):
         raise MethodUnavailable(param="payment_method")
-    _drop_open_transaction(payment)
+    drop_attempt(payment)
     payment.payer_attempts += 1
     payment.payment_method = method
     payment.language = language
@@ -196,13 +196,6 @@ def _start_attempt(
         is_last_attempt=payment.payer_attempts >= MAX_PAYER_ATTEMPTS,
     )
     return payment
-
-
-def _drop_open_transaction(payment: Payment) -> None:
-    """Gives up what is not in flight: an attempt not begun, or one that waits for the payer."""
-    txn = Transaction.objects.filter(open_for=payment.pk).first()
-    if txn is not None:
-        close_transaction(txn, TransactionStatus.CANCELLED)
 
 
 def customer_returned(*, payment_id: str) -> Payment:
@@ -244,7 +237,7 @@ def cancel_locked(payment: Payment, reason: str) -> Payment:
     if Transaction.objects.filter(open_for=payment.pk, status=TransactionStatus.PROCESSING).exists():
         raise PaymentInFlight
     if can_move(payment, Status.CANCELLED):
-        _drop_open_transaction(payment)
+        drop_attempt(payment)
     payment.cancellation_reason = reason
     move_payment(payment, Status.CANCELLED)
     return payment

@@ -125,6 +125,14 @@ def close_transaction(txn: Transaction, status: str) -> None:
     txn.save()
 
 
+def drop_attempt(payment: Payment) -> None:
+    """Gives up what is not in flight: an attempt not begun, or one that waits for the payer."""
+    idle = [TransactionStatus.PENDING, TransactionStatus.REQUIRES_ACTION]
+    txn = Transaction.objects.filter(open_for=payment.pk, status__in=idle).first()
+    if txn is not None:
+        close_transaction(txn, TransactionStatus.CANCELLED)
+
+
 def lock(transaction_id: str) -> tuple[Payment, Transaction]:
     """A transaction and its payment, the payment's row locked first and both read after that."""
     payment_id = Transaction.objects.values_list("payment_id", flat=True).get(pk=transaction_id)

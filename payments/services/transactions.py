@@ -114,7 +114,7 @@ def _look_up(txn: Transaction) -> Result | None:
     if result is None and txn.status == TransactionStatus.PROCESSING:
         return _charge(txn)
     if result is None:
-        stay_unknown(txn.pk, "The provider does not know this transaction.")
+        not_known(txn.pk, "The provider does not know this transaction.")
     return result
 
 
@@ -122,4 +122,11 @@ def stay_unknown(transaction_id: str, error: str) -> None:
     """Silence is no answer: the status stays, and the provider is asked again."""
     with transaction.atomic():
         _payment, txn = lock(transaction_id)
-        wait_for_news(txn, error)
+        wait_for_news(txn, error, silent=True)
+
+
+@transaction.atomic
+def not_known(transaction_id: str, error: str) -> None:
+    """The provider never heard of it: an answer, though one that makes no sense."""
+    _payment, txn = lock(transaction_id)
+    wait_for_news(txn, error)

@@ -12,6 +12,7 @@ from payments import services
 from payments.models import Payment, Transaction
 from payments.providers import Result
 from payments.services.notices import store_notice
+from sandbox import services as sandbox
 from sandbox.models import Charge
 
 pytestmark = pytest.mark.django_db
@@ -79,6 +80,23 @@ class TestSilence:
 
         assert payment.transactions.get().status == "succeeded"
         assert payment.transactions.get().review_reason == ""
+
+    @pytest.mark.parametrize("fault", ["silent", "down", "garbage"])
+    def test_over_the_news_of_a_cancelled_payment_loses_no_late_success(self, start, work, settings, fault):
+        payment = start(THREE_D_SECURE)
+        work()
+        charge = Charge.objects.get(key=payment.transactions.get().pk)
+        services.cancel_payment(payment_id=payment.pk)
+        sandbox.decide(charge_id=charge.pk, approve=True)
+        settings.SANDBOX_FAULT = fault
+        with time_machine.travel(timezone.now() + timedelta(days=4)):
+            work()
+            settings.SANDBOX_FAULT = ""
+        with time_machine.travel(timezone.now() + timedelta(days=5)):
+            work()
+
+        payment.refresh_from_db()
+        assert (payment.status, payment.amount_captured, payment.amount_refunded) == ("refunded", 5000, 5000)
 
     def test_shorter_than_the_timeout_is_only_slow(self, start, work, settings):
         settings.SANDBOX_FAULT = "slow"

@@ -5,10 +5,10 @@ from django.db import transaction
 from core.state import can_move, move_to
 from payments.models import Payment, Transaction, TransactionStatus
 from payments.providers import OperationResult, ProviderUnavailable
-from payments.services.operations import ask, operation_fault, record_answer
+from payments.services.operations import OperationNotKnown, ask, operation_fault, record_answer
 from payments.services.outcomes import news_at, park, wait_for_news
 from payments.services.status import close_transaction
-from payments.services.transactions import stay_unknown
+from payments.services.transactions import not_known, stay_unknown
 from refunds.models import Refund, Status
 from refunds.services.requests import lock_refund
 from refunds.services.status import move_refund
@@ -23,6 +23,8 @@ def run_refund(txn: Transaction) -> None:
         result = ask(txn, refund.charge)
     except ProviderUnavailable as error:
         stay_unknown(txn.pk, str(error))
+    except OperationNotKnown as error:
+        not_known(txn.pk, str(error))
     else:
         apply_refund(refund.pk, result)
 

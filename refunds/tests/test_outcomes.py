@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+import time_machine
 from django.utils import timezone
 
 from notifications.models import Event
@@ -98,6 +99,21 @@ class TestAnswers:
         due(row)  # the notice of the late failure comes while the worker has the success in its hands
         apply_refund(row.pk, success)
         assert Transaction.objects.get(kind="refund").due_at is not None
+
+    @pytest.mark.parametrize("fault", ["silent", "down", "garbage"])
+    def test_of_a_late_failure_are_asked_for_until_the_provider_gives_them(self, paid, refund, work, settings, fault):
+        row = refund(paid(FAILS_LATER), amount=20)
+        work()
+        Operation.objects.update(due_at=timezone.now())
+        settings.SANDBOX_FAULT = fault
+        work()
+        settings.SANDBOX_FAULT = ""
+        row.refresh_from_db()
+        assert row.status == "succeeded"
+        with time_machine.travel(timezone.now() + timedelta(hours=6)):
+            work()
+        row.refresh_from_db()
+        assert row.status == "failed"
 
     def test_that_the_provider_has_lost_end_the_asking(self, paid, refund, work):
         row = refund(paid(), amount=20)
