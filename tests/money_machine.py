@@ -38,7 +38,7 @@ from sandbox import services as sandbox
 from sandbox.models import Charge, Notice, Operation
 from tests import money_model as model
 from tests.money_choices import CARDS, GOOD, METHODS, PAYMENT, TERMS, deaths, major, numbers, parts, share
-from tests.money_tools import Crashes, Statements, code_of, pick
+from tests.money_tools import Books, Crashes, Statements, code_of, pick
 from tests.money_watch import IN_FLIGHT, Watch
 from tests.tenants import undone
 
@@ -49,7 +49,7 @@ MOST_ROUNDS = 500
 # All checks of verify() but those that ask providers for statements: what they report and we do not know yet is no
 # fault before all is at rest.
 autodiscover_modules("books")
-OF_THE_BOOKS = [holds for holds in checks if not holds.__name__.endswith("_report_what_is_booked")]
+OF_THE_BOOKS = Books([check for check in checks if not check.__name__.endswith("_report_what_is_booked")])
 STEPS_TO_REST = 7  # between two rests
 
 
@@ -62,6 +62,7 @@ class MoneyMachine(RuleBasedStateMachine):
         super().__init__()
         self.client, self.keys, self.staff = client, keys, staff
         cache.clear()
+        OF_THE_BOOKS.learn()
         self.travel = time_machine.travel(START, tick=False)
         self.statements = Statements(self.travel.start())
         self.crashes = Crashes()
@@ -120,7 +121,7 @@ class MoneyMachine(RuleBasedStateMachine):
         self.look()
         if self.watch.unverified:
             self.watch.compare_books()
-            assert [fault for holds in OF_THE_BOOKS for fault in holds()] == []
+            assert OF_THE_BOOKS.faults() == []
             self.watch.unverified = False
 
     # --- Merchants ------------------------------------------------------------------------------
