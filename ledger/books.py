@@ -77,7 +77,7 @@ def _differences(name: str, carrier: Carrier, merchant_id: str) -> Iterator[Faul
     ours = {payout.pk: payout for payout in payouts.exclude(status__in=[PayoutStatus.PENDING, PayoutStatus.HELD])}
     for transfer in carrier.statement(merchant_id):
         reported = f"{name} reports {transfer.money} {transfer.money.currency} as {transfer.status}"
-        payout = ours.pop(transfer.key, None)
+        payout = ours.pop(transfer.key, None) or payouts.filter(pk=transfer.key).first()  # it may have left just now
         if payout is None:
             yield Fault("L6", transfer.reference, f"{reported}, and there is no payout for it")
         elif (payout.status, payout.money) != (transfer.status, transfer.money) and not _is_in_flight(payout):

@@ -4,6 +4,8 @@ import pytest
 from django.db import connection
 
 from ledger import triggers
+from ledger.books import carriers_report_what_is_booked
+from ledger.carriers import CARRIERS
 from ledger.models import Entry, Journal, Kind, Payout, PayoutLine
 from ledger.verification import verify
 from sandbox.models import Transfer
@@ -73,6 +75,18 @@ class TestFinds:
 
 
 class TestLeavesInFlight:
+    def test_what_has_left_while_the_books_were_read(self, payout, monkeypatch):
+        """The bank has it, and the first look at our rows has not."""
+        Payout.objects.update(status="pending")
+        statement = CARRIERS["sandbox"].statement
+
+        def leaves_meanwhile(account):
+            Payout.objects.update(status="in_transit")
+            return statement(account)
+
+        monkeypatch.setattr(CARRIERS["sandbox"], "statement", leaves_meanwhile)
+        assert list(carriers_report_what_is_booked()) == []
+
     def test_what_the_bank_is_about_to_be_asked(self, payout):
         Transfer.objects.update(status="failed")
         assert payout.due_at is not None
