@@ -1,7 +1,7 @@
 """Whatever people, providers and bad luck do in whatever order: the ledger verifies, and says what plain Python says.
 
-`make test` makes the same 40 examples of 50 steps each time, CI 400 of them, `make property` 2,000 others. `PROPERTY_SEED`
-repeats a run.
+`make test` makes the same 40 examples of 50 steps each time, CI 400 of them, `make property` 2,000 others, which
+`PROPERTY_SEED` repeats.
 """
 
 import logging
