@@ -19,6 +19,7 @@ from refunds.models import RESERVED, Refund, Status
 from refunds.services.status import move_refund, reserve
 
 CHARGES = [TransactionKind.SALE, TransactionKind.AUTHORIZATION]
+REPEATED = "A request that was sent before may have been carried out: an Idempotency-Key makes it safe to repeat."
 KEPT_BACK = [*RESERVED, Status.SUCCEEDED]  # a refund's amount is gone from its charge, or about to go
 
 
@@ -78,7 +79,8 @@ def _create(
         raise PaymentDisputed
     money = money or left
     if not 0 < money.amount <= left.amount:
-        raise RefundTooLarge(f"{left} {left.currency} of the payment is left to refund.", param="amount")
+        hint = "" if key else f" {REPEATED}"
+        raise RefundTooLarge(f"{left} {left.currency} of the payment is left to refund.{hint}", param="amount")
     refund = new_refund(payment, charge_to_refund(payment, money), money, requested_by=by, **fields)
     refund.idempotency_key, refund.fingerprint = key, body
     if _needs_approval(payment, money):

@@ -99,6 +99,13 @@ class TestPartial:
         assert error_of(answer) == (422, "refund_too_large")
         assert "30.00 USD" in answer.json()["error"]["message"]
 
+    def test_that_may_be_a_repeated_request_tells_how_to_repeat(self, paid, refund):
+        payment_id = paid()
+        refund(payment_id, amount=30)
+        assert "Idempotency-Key" in refund(payment_id, amount=30).json()["error"]["message"]
+        keyed = refund(payment_id, amount=30, headers={"Idempotency-Key": "1"})
+        assert "Idempotency-Key" not in keyed.json()["error"]["message"]
+
     def test_nothing_left_is_refused(self, paid, refund):
         payment_id = paid()
         refund(payment_id)
