@@ -72,6 +72,7 @@ class Reason(models.TextChoices):
     SWITCHED_OFF = "switched_off", _("The merchant has switched this mail off")
     NO_ADDRESS = "no_address", _("There is nobody to send it to")
     MERCHANT_CLOSED = "merchant_closed", _("The merchant is closed")
+    STRANGER = "stranger", _("A sandbox merchant writes to its own team only")
     REFUSED = "refused", _("The mail server refused it for good")
     GIVEN_UP = "given_up", _("It was tried for two days")
 

@@ -18,7 +18,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='email',
             name='reason',
-            field=models.CharField(blank=True, choices=[('switched_off', 'The merchant has switched this mail off'), ('no_address', 'There is nobody to send it to'), ('merchant_closed', 'The merchant is closed'), ('refused', 'The mail server refused it for good'), ('given_up', 'It was tried for two days')], default='', max_length=16),
+            field=models.CharField(blank=True, choices=[('switched_off', 'The merchant has switched this mail off'), ('no_address', 'There is nobody to send it to'), ('merchant_closed', 'The merchant is closed'), ('stranger', 'A sandbox merchant writes to its own team only'), ('refused', 'The mail server refused it for good'), ('given_up', 'It was tried for two days')], default='', max_length=16),
         ),
         migrations.AlterField(
             model_name='email',

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import translation
 
-from accounts.models import Merchant, User
+from accounts.models import Merchant, User, normalize_email
 from accounts.policy import roles_with
 from core.mail import Email, Reason, new_email, skipped_email, supported_language
 from notifications.facts import facts_of
@@ -41,6 +41,9 @@ def _to_payer(mail: Mail, event: Event, data: Mapping[str, Any], payer: Payer | 
         yield _skipped(mail, event, payer, Reason.NO_ADDRESS)
         return
     merchant = event.merchant
+    if _is_stranger(merchant, payer):
+        yield _skipped(mail, event, payer, Reason.STRANGER)
+        return
     language = supported_language(payer.language)
     own = {"name": payer.name, "url": payer.url + mail.page, "support": merchant.support_email}
     yield new_email(
@@ -53,6 +56,16 @@ def _to_payer(mail: Mail, event: Event, data: Mapping[str, Any], payer: Payer | 
         merchant_id=merchant.pk,
         event_id=event.pk,
     )
+
+
+def _is_stranger(merchant: Merchant, payer: Payer) -> bool:
+    """Anybody can have a sandbox merchant and pay there in anybody's name: that must not be a way to have us write to
+    whomever they like. The demo sends nothing anywhere."""
+    if not merchant.is_sandbox or settings.DEMO:
+        return False
+    return not User.objects.filter(
+        memberships__merchant=merchant, email=normalize_email(payer.email), email_verified_at__isnull=False
+    ).exists()
 
 
 def _to_team(mail: Mail, event: Event, data: Mapping[str, Any], payer: Payer | None) -> Iterator[Email]:

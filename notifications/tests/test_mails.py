@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 
 import pytest
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 
 from accounts.models import Merchant, User
 from accounts.services import add_member
@@ -121,6 +122,19 @@ class TestReceipt:
         Merchant.objects.update(mode="live")
         tell("payment.completed", object_id="pay_2")
         assert ["no real money moved" in text_of(mail) for mail in received()] == [True, False]
+
+    def test_in_the_sandbox_goes_to_nobody_but_the_team(self, shop, team, tell, received, settings):
+        settings.DEMO = False  # the demo sends nothing anywhere, so there it may
+        User.objects.filter(email="viewer@shop.example.com").update(email_verified_at=timezone.now())
+        names = ("john@example.com", "viewer@shop.example.com", "support@shop.example.com")
+        for number, email in enumerate(names):
+            tell("payment.completed", PAYER._replace(email=email), object_id=f"pay_{number}")
+        assert [mail.to for mail in received()] == [["viewer@shop.example.com"]]
+        skipped = Email.objects.filter(status=Status.SKIPPED, reason=Reason.STRANGER).order_by("pk")
+        assert {email.to for email in skipped} == {"john@example.com", "support@shop.example.com"}
+        Merchant.objects.update(mode="live")
+        tell("payment.completed", object_id="pay_9")
+        assert [mail.to for mail in received()][1:] == [["john@example.com"]]
 
     def test_says_what_was_taken(self, pay, api, owner, work, mailoutbox):
         payment = pay(**CARD, capture_method="manual").json()["payment"]
