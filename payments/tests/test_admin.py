@@ -231,5 +231,5 @@ class TestAskAgain:
 
     def test_shows_on_the_first_page(self, desk, parked):
         page = desk.get("/admin/")
-        counts = {str(card["title"]): card["count"] for card in page.context["attention"]}
-        assert counts == {"Transactions to review": 1, "Merchants to approve": 0, "Late jobs": 0}
+        waiting = {str(card["title"]): card["count"] for card in page.context["attention"] if card["count"]}
+        assert waiting == {"Transactions to review": 1}
