@@ -162,7 +162,7 @@ class TestTriggers:
         capture()
         connection.check_constraints()  # none of them may wait for the end
         with pytest.raises(DatabaseError, match="never changed"), transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute("TRUNCATE ledger_entry")
+            cursor.execute("TRUNCATE ledger_entry CASCADE")
 
 
 class TestFees:
