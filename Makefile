@@ -17,11 +17,11 @@ help: ## Show the verbs
 run: .venv/base var/demo.env ## Serve the demo: web and worker on http://localhost:8000 (PORT=8123 moves it)
 	@exec env $(DEMO) $(BIN)/python manage.py serve --demo --port $(PORT)  # exec: a signal to make reaches it
 
-test: .venv/dev ## Run the tests (DATABASE_URL chooses another database than SQLite)
-	@$(BIN)/pytest -n auto --dist worksteal $(ARGS)
+test: .venv/dev ## Run the tests, but for those in a browser (DATABASE_URL chooses another database than SQLite)
+	@$(BIN)/pytest -n auto --dist worksteal -m "not browser" $(ARGS)
 
 browser: .venv/dev ## Run the tests that drive a real Chromium
-	@$(BIN)/pytest -m browser $(ARGS)
+	@$(BIN)/pytest -n auto --dist worksteal -m browser $(ARGS)
 
 chaos: .venv/dev ## Kill workers under load for two minutes (CHAOS_SECONDS), then compare the books
 	@CHAOS_SECONDS=$${CHAOS_SECONDS:-120} $(BIN)/pytest tests/test_chaos.py -s $(ARGS)
