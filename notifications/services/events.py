@@ -33,8 +33,8 @@ def publish(
     mails: bool = True,
 ) -> Event:
     """Writes the event of a change, with its deliveries and mails. Must run in the transaction of the change, which
-    holds the object's lock (the lock makes the sequence gap-free). Whoever acts in the request
-    caused it. `payer` gets the mails to customers; without `mails` only programs are told."""
+    holds the object's lock (the lock makes the sequence gap-free). Whoever acts in the request caused it. `payer` gets
+    the mails to customers; without `mails` only programs are told."""
     event = record_event(event_type, merchant_id=merchant_id, object_id=object_id, data=data)
     enabled = WebhookEndpoint.objects.filter(merchant_id=merchant_id, status=WebhookEndpoint.Status.ENABLED)
     listening = enabled.only("id", "event_types").order_by("pk")  # the secrets stay encrypted
