@@ -107,21 +107,22 @@ def _start(merchant: Merchant, number: int, count: int) -> None:
         for n in range(count)
     ]
     Payment.objects.bulk_create(payments)
-    Transaction.objects.bulk_create(
-        Transaction(
-            id=payment.pk.replace("pay_", "txn_"),
-            payment=payment,
-            merchant=merchant,
-            kind="sale",
-            status="succeeded",
-            amount=payment.amount,
-            currency=payment.currency,
-            method=payment.payment_method,
-            provider=payment.provider,
-            provider_reference=payment.reference.replace("TG-", "ch_"),
-            created_at=payment.created_at,
-        )
-        for payment in payments
+    Transaction.objects.bulk_create(map(_sale, payments))
+
+
+def _sale(payment: Payment) -> Transaction:
+    return Transaction(
+        id=payment.pk.replace("pay_", "txn_"),
+        payment=payment,
+        merchant=payment.merchant,
+        kind="sale",
+        status="succeeded",
+        amount=payment.amount,
+        currency=payment.currency,
+        method=payment.payment_method,
+        provider=payment.provider,
+        provider_reference=payment.reference.replace("TG-", "ch_"),
+        created_at=payment.created_at,
     )
 
 
