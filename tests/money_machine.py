@@ -351,8 +351,10 @@ class MoneyMachine(RuleBasedStateMachine):
         return min((row[0] for rows in due if (row := rows.first())), default=None)
 
     def under_way(self) -> Iterator[QuerySet[Any]]:
-        """What waits for a payer is not."""
+        """What waits for a payer is not, unless the payer has answered."""
+        answered = Charge.objects.exclude(status__in=["requires_action", "awaiting_transfer"])
         yield Transaction.objects.exclude(status="requires_action")
+        yield Transaction.objects.filter(status="requires_action", pk__in=answered.values("key"))
         yield from (rows.objects.all() for rows in (ProviderNotice, Charge, Operation))
 
     # --- Small things -----------------------------------------------------------------------------

@@ -26,7 +26,8 @@ from payments.services.status import (
     start_processing,
 )
 
-ORDER_WAIT = timedelta(seconds=1)  # while another payment of the same order is in flight
+# While another payment of the same order is in flight: longer each time, for its provider may be silent for hours.
+ORDER_WAIT, LONGEST_ORDER_WAIT = timedelta(seconds=1), timedelta(minutes=1)
 
 
 def open_transaction(payment: Payment, *, method: str, source: str, phone: str, is_last_attempt: bool) -> Transaction:
@@ -81,7 +82,7 @@ def _wait_or_refuse(payment: Payment, txn: Transaction) -> None:
     """While the order's other payment is in flight this one waits; once that has paid, it fails."""
     holder = Payment.objects.filter(order_key=order_key(payment.merchant_id, payment.order_id or "")).first()
     if holder is None or holder.status == Status.PROCESSING:
-        txn.due_at = timezone.now() + ORDER_WAIT
+        txn.due_at = timezone.now() + min(ORDER_WAIT * max(txn.attempts, 1), LONGEST_ORDER_WAIT)
         txn.save()
         return
     txn.failure_code = "order_already_paid"
