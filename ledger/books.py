@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 
-from django.db.models import Exists, F, Max, OuterRef, Q, Subquery, Sum
+from django.db.models import F, Max, OuterRef, Q, Subquery, Sum
 from django.db.models.functions import Coalesce
 
 from accounts.models import Merchant
 from ledger.carriers import CARRIERS, Carrier, CarrierUnavailable
-from ledger.models import Entry, Journal, Kind, Payout, PayoutLine, PayoutStatus
-from ledger.verification import Fault, check
+from ledger.models import Journal, Kind, Payout, PayoutLine, PayoutStatus
+from ledger.verification import Fault, check, standing
 
 SET_ASIDE = [PayoutStatus.PENDING, PayoutStatus.HELD, PayoutStatus.IN_TRANSIT]
 RETURNED = [PayoutStatus.FAILED, PayoutStatus.CANCELLED]
@@ -17,12 +17,6 @@ RETURNED = [PayoutStatus.FAILED, PayoutStatus.CANCELLED]
 @check
 def every_payout_is_booked() -> Iterator[Fault]:
     """L8: set aside while it lasts, gone once it is paid, nothing of it left when it came to nothing."""
-
-    def standing(kind: Kind) -> Exists:
-        journals = Journal.objects.filter(kind=kind, source_id=OuterRef("pk"), reversed_by=None)
-        entries = Entry.objects.filter(amount=OuterRef(OuterRef("amount")), currency=OuterRef(OuterRef("currency")))
-        return Exists(journals.filter(Exists(entries.filter(journal=OuterRef("pk")))))
-
     payouts = Payout.objects.annotate(set_aside=standing(Kind.PAYOUT_CREATED), gone=standing(Kind.PAYOUT_PAID))
     right = (
         Q(status__in=SET_ASIDE, set_aside=True, gone=False)

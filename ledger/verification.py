@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from django.db import connection
-from django.db.models import Count, F, Max, Min, Sum
+from django.db.models import Count, Exists, F, Max, Min, OuterRef, Sum
 from django.utils import timezone
 from django.utils.module_loading import autodiscover_modules
 
 from ledger import triggers
-from ledger.models import BALANCE_OF, NEVER_NEGATIVE, Account, Entry, Halt, Journal, Snapshot
+from ledger.models import BALANCE_OF, NEVER_NEGATIVE, Account, Entry, Halt, Journal, Kind, Snapshot
 
 MAX_FAULTS = 20  # of one check; the first ones are enough to begin with
 
@@ -63,6 +63,13 @@ def is_halted() -> bool:
 def lift_halts() -> int:
     """A person has looked: payouts may go on."""
     return Halt.objects.filter(lifted_at=None).update(lifted_at=timezone.now())
+
+
+def standing(kind: Kind) -> Exists:
+    """For annotate(): whether the row, by its `amount` and `currency`, is booked as this, and not reversed."""
+    journals = Journal.objects.filter(kind=kind, source_id=OuterRef("pk"), reversed_by=None)
+    entries = Entry.objects.filter(amount=OuterRef(OuterRef("amount")), currency=OuterRef(OuterRef("currency")))
+    return Exists(journals.filter(Exists(entries.filter(journal=OuterRef("pk")))))
 
 
 # --- The books with themselves ----------------------------------------------------------------

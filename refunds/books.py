@@ -12,8 +12,8 @@ from django.utils import timezone
 
 from accounts.models import Merchant
 from core.money import Money
-from ledger.models import Account, Entry, Journal, Kind
-from ledger.verification import Fault, check
+from ledger.models import Account, Entry, Kind
+from ledger.verification import Fault, check, standing
 from payments.models import Payment, ProviderNotice, Transaction
 from payments.providers import PROVIDERS, Movement, Provider, ProviderUnavailable
 from payments.services.status import FINAL
@@ -45,12 +45,6 @@ def payments_hold_what_was_refunded() -> Iterator[Fault]:
 @check
 def every_refund_is_booked() -> Iterator[Fault]:
     """L8: set aside while it lasts, given back once it has succeeded, nothing of it left when it came to nothing."""
-
-    def standing(kind: Kind) -> Exists:
-        journals = Journal.objects.filter(kind=kind, source_id=OuterRef("pk"), reversed_by=None)
-        entries = Entry.objects.filter(amount=OuterRef(OuterRef("amount")), currency=OuterRef(OuterRef("currency")))
-        return Exists(journals.filter(Exists(entries.filter(journal=OuterRef("pk")))))
-
     refunds = Refund.objects.annotate(
         set_aside=standing(Kind.REFUND_RESERVED), given_back=standing(Kind.REFUND_SUCCEEDED)
     )

@@ -57,13 +57,12 @@ class Product:
         return found
 
     def pay(self, **fields: object) -> dict:
-        response = requests.post(f"{self.url}/api/v1/payments", json={**BODY, **fields}, timeout=PATIENCE_SECONDS)
+        response = requests.post(f"{self.url}/api/v1/payments", json={**BODY, **fields}, timeout=10)
         assert response.status_code == 201, response.text
         return response.json()["payment"]
 
     def status(self, payment: dict) -> str:
-        answer = requests.get(f"{self.url}/api/v1/payments/{payment['id']}", timeout=PATIENCE_SECONDS)
-        return answer.json()["payment"]["status"]
+        return requests.get(f"{self.url}/api/v1/payments/{payment['id']}", timeout=10).json()["payment"]["status"]
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +127,7 @@ class TestProduct:
 
     def test_keeps_no_card_number_and_no_security_code(self, product):
         refused = requests.post(
-            f"{product.url}/api/v1/payments", json={**BODY, "card_number": REFUSED_NUMBER}, timeout=PATIENCE_SECONDS
+            f"{product.url}/api/v1/payments", json={**BODY, "card_number": REFUSED_NUMBER}, timeout=10
         )
         assert refused.status_code == 400
         files = [path for path in product.folder.rglob("*") if path.is_file()]
