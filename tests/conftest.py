@@ -14,7 +14,7 @@ import requests
 from django.conf import settings
 from django.db import connection
 from django.test import override_settings
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 from pytest_django import DjangoDbBlocker
 
 from tests.tenants import undone
@@ -22,6 +22,7 @@ from tests.valid_requests import World, new_world
 
 START_SECONDS = 30
 UNPROCESSABLE = 422
+PATIENCE_MS = 30_000  # as long as Playwright waits for what it clicks; for what it expects it would wait 5 s
 SCREENSHOTS = settings.BASE_DIR / "var" / "screenshots"
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 800}
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -44,6 +45,7 @@ def chromium() -> Iterator[Browser]:
     # Playwright's event loop lives in the tests' own thread, where Django would refuse its database.
     with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
         patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+        expect.set_options(timeout=PATIENCE_MS)
         browser = playwright.chromium.launch(executable_path=CHROMIUM or "chromium", args=QUIET)
         yield browser
         browser.close()

@@ -17,7 +17,6 @@ from accounts.models import Membership, Merchant, User
 from core.mail import Email
 from tests.conftest import is_complaint
 
-PATIENCE_MS = 15_000
 THUMB = 44  # pixels (WCAG 2.5.5)
 PASSWORD, NEW = "correct horse 9", "another battery 7"
 OWNER, NEWCOMER = "owner@example.com", "new@example.com"
@@ -39,7 +38,6 @@ def page(chromium, live_server, settings, viewport, scheme) -> Iterator[Page]:
     complaints: list[str] = []
     window = chromium.new_context(viewport=viewport, color_scheme=scheme, java_script_enabled=False)
     page = window.new_page()
-    page.set_default_timeout(PATIENCE_MS)
     page.on("console", lambda said: complaints.append(said.text) if is_complaint(said) and not refuses(said) else None)
     yield page
     window.close()

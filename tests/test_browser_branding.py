@@ -14,7 +14,6 @@ from checkout.tests.colours import contrast
 from payments.models import Payment
 from tests.conftest import is_complaint
 
-PATIENCE_MS = 15_000
 READABLE, VISIBLE = 4.5, 3.0  # WCAG 2.2 AA: text; edges of controls and focus rings
 WHITE, BLACK, YELLOW, BLUE = "#ffffff", "#000000", "#ffff00", "#1f5eff"
 COLOURS = [WHITE, BLACK, YELLOW, BLUE]
@@ -59,7 +58,6 @@ def visit(chromium, server_url, viewport, scheme) -> Iterator[Callable[..., Page
 
     def start(payment: Payment, below: str = "") -> Page:
         page = window.new_page()
-        page.set_default_timeout(PATIENCE_MS)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("console", lambda message: complaints.append(message.text) if is_complaint(message) else None)
         page.goto(f"/pay/{payment.pk}{below}")

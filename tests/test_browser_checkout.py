@@ -18,7 +18,6 @@ from payments.models import Payment
 from tests.conftest import UNPROCESSABLE, is_complaint
 
 WORKER_PAUSE_SECONDS = 0.1
-PATIENCE_MS = 15_000
 
 VISA, MASTERCARD = "4242424242424242", "5555555555554444"
 DECLINED, THREE_D_SECURE = "4000000000000002", "4000002500003155"
@@ -54,7 +53,6 @@ def visit(chromium, site, viewport, request) -> Iterator[Callable[..., Page]]:
     def start(payment: Payment, **options) -> Page:
         windows.append(chromium.new_context(viewport=viewport, base_url=site, **options))
         page = windows[-1].new_page()
-        page.set_default_timeout(PATIENCE_MS)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("console", lambda message: complaints.append(message.text) if is_complaint(message) else None)
         page.goto(f"/pay/{payment.pk}")
@@ -95,7 +93,7 @@ def choose(page: Page, method: str) -> None:
 
 
 def expect_heading(page: Page, text: str) -> None:
-    expect(page.get_by_role("heading", name=text, level=1)).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_role("heading", name=text, level=1)).to_be_visible()
 
 
 class TestCard:

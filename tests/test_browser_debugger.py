@@ -14,7 +14,6 @@ from playwright.sync_api import Page, expect
 from notifications.signatures import new_secret, signed_headers
 from tests.conftest import is_complaint
 
-PATIENCE_MS = 15_000
 THUMB = 44  # pixels (WCAG 2.5.5)
 BODY = '{"id":"evt_01m7xt2s0arrqj7g231der0e2g","type":"payment.completed","data":{"amount":50.00,"name":"Zoë"}}'
 
@@ -36,7 +35,6 @@ def visit(chromium, live_server, viewport, scheme) -> Iterator[Callable[..., Pag
         options = {"viewport": viewport, "color_scheme": scheme, "locale": locale, "java_script_enabled": False}
         windows.append(chromium.new_context(**options))
         page = windows[-1].new_page()
-        page.set_default_timeout(PATIENCE_MS)
         page.on("console", lambda said: complaints.append(said.text) if is_complaint(said) else None)
         page.goto(f"{live_server.url}/webhooks/debugger")
         return page

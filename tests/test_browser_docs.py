@@ -6,8 +6,6 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Page, expect
 
-PATIENCE_MS = 15_000
-
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
@@ -19,7 +17,6 @@ def read(chromium, live_server) -> Iterator[Callable[[str], Page]]:
 
     def start(path: str) -> Page:
         page = window.new_page()
-        page.set_default_timeout(PATIENCE_MS)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
         page.on("request", lambda request: complaints.append(request.url) if leaves(request.url) else None)

@@ -14,7 +14,6 @@ from core.tests.mail_contexts import CONTEXTS, TO_PAYER
 SCREENSHOTS = django_settings.BASE_DIR / "var" / "screenshots"
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 800}
 SCHEMES = ("light", "dark")
-PATIENCE_MS = 8_000
 LONG_NAME = "W" * 200
 BRAND = {"from_name": "Northwind Tickets", "reply_to": "help@shop.example.com"}
 
@@ -26,7 +25,6 @@ def window(request, chromium: Browser, live_server) -> Iterator[BrowserContext]:
     """A complaint in its console, a breach of the policy among them, fails the test."""
     complaints: list[str] = []
     opened = chromium.new_context(viewport=request.param, base_url=live_server.url, locale="en")
-    opened.set_default_timeout(PATIENCE_MS)
     opened.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
     yield opened
     opened.close()
