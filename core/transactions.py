@@ -25,7 +25,7 @@ def is_conflict(error: OperationalError) -> bool:
 
 def with_retries(unit: Callable[[], Answer]) -> Answer:
     """Runs a whole unit of work, up to TRIES times with jitter when it loses a conflict. Not inside a transaction:
-    only the outermost one can be run again."""
+    only the outermost one can be run again. `unit` starts anew each time, so it changes nothing but the database."""
     for left in reversed(range(TRIES)):
         try:
             return unit()

@@ -62,27 +62,26 @@ def add_bank_account(
     check_iban(fields["account_number"])
     hidden = salted_hmac("ledger.bank_account", fields["account_number"], algorithm="sha256").hexdigest()
     body = fingerprint({**fields, "account_number": hidden})
+    terms = {name: fields.pop(name) for name in SCHEDULE_FIELDS if name in fields}
+    fields |= {"idempotency_key": key, "fingerprint": body}
 
     def work() -> tuple[BankAccount, bool]:
         with transaction.atomic():
             accounts = BankAccount.objects.filter(merchant=merchant)
-            return create_once(accounts, key, body, lambda: _replace(merchant, by, key, body, fields))
+            return create_once(accounts, key, body, lambda: _replace(merchant, by, fields, terms))
 
     return with_retries(work)
 
 
-def _replace(merchant: Merchant, by: User, key: str | None, body: str, fields: dict[str, Any]) -> BankAccount:
+def _replace(merchant: Merchant, by: User, fields: dict[str, Any], terms: dict[str, Any]) -> BankAccount:
     Merchant.objects.select_for_update().get(pk=merchant.pk)  # two at once: one after the other
     place = place_of(merchant, fields["currency"])
     before = BankAccount.objects.filter(in_use_for=place).first()
-    terms = {name: fields.pop(name) for name in SCHEDULE_FIELDS if name in fields}
     account = BankAccount(
         merchant=merchant,
         in_use_for=place,
         last4=fields["account_number"][-4:],
         created_by=by,
-        idempotency_key=key,
-        fingerprint=body,
         **fields,
     )
     if before is not None:

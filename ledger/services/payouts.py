@@ -5,6 +5,7 @@ changes one locks its row. move_payout() is the one place where its status chang
 """
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
@@ -88,39 +89,40 @@ def create_payout(
     """
     money = None if amount is None else Money.parse(amount, currency)
     body = fingerprint({"payout": currency, "amount": money and money.amount})
-    asked = Payout(
-        merchant=merchant,
-        currency=currency,
-        amount=money.amount if money else 0,
-        requested_by=by,
-        is_scheduled=is_scheduled,
-        idempotency_key=key,
-        fingerprint=body,
-    )
+    fields = {"requested_by": by, "is_scheduled": is_scheduled, "idempotency_key": key, "fingerprint": body}
 
     def work() -> tuple[Payout, bool]:
         with transaction.atomic():
-            return create_once(Payout.objects.filter(merchant=merchant), key, body, lambda: _create(asked))
+            payouts = Payout.objects.filter(merchant=merchant)
+            return create_once(payouts, key, body, lambda: _create(merchant.pk, currency, money, fields))
 
     return with_retries(work)
 
 
-def _create(payout: Payout) -> Payout:
-    """Sets the money aside. An amount of 0 stands for all that is available."""
-    merchant = Merchant.objects.get(pk=payout.merchant_id)
+def _create(merchant_id: str, currency: str, money: Money | None, fields: dict[str, Any]) -> Payout:
+    """Sets the money aside; all that is available where no amount was asked for."""
+    merchant = Merchant.objects.get(pk=merchant_id)
     refuse_blocked(merchant)
-    payout.bank_account = lock_account_in_use(merchant, payout.currency)
-    entries = open_entries(merchant.pk, payout.currency)
-    available = Money(sum(entry.left for entry in entries), payout.currency)
-    payout.amount = payout.amount or max(available.amount, 0)
-    if not 0 < payout.amount <= available.amount:
-        raise PayoutTooLarge(f"{available} {available.currency} is available.", param="amount")
-    payout.carrier = "sandbox" if merchant.is_sandbox else BY_HAND
-    payout.due_at = None if payout.carrier == BY_HAND else timezone.now() + CANCELLABLE_FOR
+    account = lock_account_in_use(merchant, currency)
+    entries = open_entries(merchant_id, currency)
+    available = Money(sum(entry.left for entry in entries), currency)
+    money = money or available
+    if not 0 < money.amount <= available.amount:
+        raise PayoutTooLarge(f"{available} {currency} is available.", param="amount")
+    carrier = "sandbox" if merchant.is_sandbox else BY_HAND
+    payout = Payout(
+        merchant=merchant,
+        bank_account=account,
+        currency=currency,
+        amount=money.amount,
+        carrier=carrier,
+        due_at=None if carrier == BY_HAND else timezone.now() + CANCELLABLE_FOR,
+        **fields,
+    )
     lines = settle_entries(payout, entries)
     payout.save(force_insert=True)
     PayoutLine.objects.bulk_create(lines, batch_size=BATCH)
-    book_payout_created(payout.pk, payout.amount, merchant_id=merchant.pk, currency=payout.currency)
+    book_payout_created(payout.pk, payout.amount, merchant_id=merchant_id, currency=currency)
     _tell(payout, "payout.created")
     return payout
 
@@ -146,6 +148,7 @@ def hold_payout(payout: Payout) -> Payout:
 
 
 def release_payout(payout: Payout) -> Payout:
+    """Lets a held payout go on its way. Raises IllegalTransition."""
     return _change(payout, Status.PENDING)
 
 
