@@ -1,4 +1,4 @@
-"""Booking: one helper for each business fact (DESIGN.md §6).
+"""Booking: one helper for each business fact.
 
 Each is called inside the transaction of the change that it books, and booking the same fact twice changes nothing;
 with other money it is refused. Amounts are minor units above zero.
@@ -15,6 +15,19 @@ from ledger.models import BALANCE_OF, Account, Entry, Fee, Journal, Kind, Settle
 BASIS = 10_000  # basis points of the whole
 
 Line = tuple[Account, int]
+
+# What each fact debits and what it credits; a reversal books the opposite of another journal.
+POSTINGS: dict[Kind, tuple[Account, Account]] = {
+    Kind.CAPTURE: (Account.PROVIDER_RECEIVABLE, Account.MERCHANT_PENDING),
+    Kind.FEE: (Account.MERCHANT_PENDING, Account.FEES),
+    Kind.SETTLEMENT: (Account.MERCHANT_PENDING, Account.MERCHANT_AVAILABLE),
+    Kind.REFUND_RESERVED: (Account.MERCHANT_AVAILABLE, Account.REFUND_CLEARING),
+    Kind.REFUND_SUCCEEDED: (Account.REFUND_CLEARING, Account.PROVIDER_RECEIVABLE),
+    Kind.CHARGEBACK: (Account.MERCHANT_AVAILABLE, Account.DISPUTE_HOLD),
+    Kind.CHARGEBACK_LOST: (Account.DISPUTE_HOLD, Account.PROVIDER_RECEIVABLE),
+    Kind.PAYOUT_CREATED: (Account.MERCHANT_AVAILABLE, Account.PAYOUT_CLEARING),
+    Kind.PAYOUT_PAID: (Account.PAYOUT_CLEARING, Account.PROVIDER_RECEIVABLE),
+}
 
 
 class Unbalanced(ValueError):
@@ -74,8 +87,11 @@ def _as_booked(journal: Journal, merchant_id: str, currency: str, lines: list[Li
     return journal
 
 
-def move(kind: Kind, source_id: str, amount: int, *, debit: Account, credit: Account, **where: str) -> Journal:
-    return book(kind, source_id, lines=[(debit, amount), (credit, -amount)], **where)  # type: ignore[arg-type]
+def post(kind: Kind, source_id: str, amount: int, *, merchant_id: str, currency: str) -> Journal:
+    """Books a fact by its two accounts in POSTINGS."""
+    debit, credit = POSTINGS[kind]
+    lines = [(debit, amount), (credit, -amount)]
+    return book(kind, source_id, merchant_id=merchant_id, currency=currency, lines=lines)
 
 
 def reverse(journal: Journal) -> Journal:
@@ -96,17 +112,9 @@ def book_capture(
     source_id: str, amount: int, *, fee: int, merchant_id: str, currency: str, settles_in: timedelta
 ) -> Journal:
     """Money was taken, and with it the fee; what is left becomes available after the settlement delay."""
-    where = {"merchant_id": merchant_id, "currency": currency}
-    journal = move(
-        Kind.CAPTURE,
-        source_id,
-        amount,
-        debit=Account.PROVIDER_RECEIVABLE,
-        credit=Account.MERCHANT_PENDING,
-        **where,
-    )
+    journal = post(Kind.CAPTURE, source_id, amount, merchant_id=merchant_id, currency=currency)
     if fee:
-        move(Kind.FEE, source_id, fee, debit=Account.MERCHANT_PENDING, credit=Account.FEES, **where)
+        post(Kind.FEE, source_id, fee, merchant_id=merchant_id, currency=currency)
     if amount > fee:
         due_at = timezone.now() + settles_in
         Settlement.objects.get_or_create(capture=journal, defaults={"amount": amount - fee, "due_at": due_at})
@@ -131,43 +139,20 @@ def fees_of(merchant_id: str, method: str, currency: str, amount: int) -> dict[s
 def settle(settlement: Settlement) -> None:
     """The job of a settlement: pending money becomes available. Safe to run twice."""
     capture = settlement.capture
-    move(
-        Kind.SETTLEMENT,
-        capture.source_id,
-        settlement.amount,
-        debit=Account.MERCHANT_PENDING,
-        credit=Account.MERCHANT_AVAILABLE,
-        merchant_id=capture.merchant_id,
-        currency=capture.currency,
-    )
+    where = {"merchant_id": capture.merchant_id, "currency": capture.currency}
+    post(Kind.SETTLEMENT, capture.source_id, settlement.amount, **where)
     Settlement.objects.filter(pk=settlement.pk).update(due_at=None)
 
 
 # --- Refunds ----------------------------------------------------------------------------------
 def book_refund_reserved(refund_id: str, amount: int, *, merchant_id: str, currency: str) -> Journal:
     """Set aside; before settlement this may take what is available below zero."""
-    return move(
-        Kind.REFUND_RESERVED,
-        refund_id,
-        amount,
-        debit=Account.MERCHANT_AVAILABLE,
-        credit=Account.REFUND_CLEARING,
-        merchant_id=merchant_id,
-        currency=currency,
-    )
+    return post(Kind.REFUND_RESERVED, refund_id, amount, merchant_id=merchant_id, currency=currency)
 
 
 def book_refund_succeeded(refund_id: str, amount: int, *, merchant_id: str, currency: str) -> Journal:
     """The provider has paid it, so it owes us that much less."""
-    return move(
-        Kind.REFUND_SUCCEEDED,
-        refund_id,
-        amount,
-        debit=Account.REFUND_CLEARING,
-        credit=Account.PROVIDER_RECEIVABLE,
-        merchant_id=merchant_id,
-        currency=currency,
-    )
+    return post(Kind.REFUND_SUCCEEDED, refund_id, amount, merchant_id=merchant_id, currency=currency)
 
 
 def book_refund_undone(refund_id: str) -> None:
@@ -186,28 +171,12 @@ def _undo(source_id: str, kinds: Sequence[Kind]) -> None:
 # --- Payouts ----------------------------------------------------------------------------------
 def book_payout_created(payout_id: str, amount: int, *, merchant_id: str, currency: str) -> Journal:
     """Set aside; the caller has seen to it, under the bank account's lock, that it is there."""
-    return move(
-        Kind.PAYOUT_CREATED,
-        payout_id,
-        amount,
-        debit=Account.MERCHANT_AVAILABLE,
-        credit=Account.PAYOUT_CLEARING,
-        merchant_id=merchant_id,
-        currency=currency,
-    )
+    return post(Kind.PAYOUT_CREATED, payout_id, amount, merchant_id=merchant_id, currency=currency)
 
 
 def book_payout_paid(payout_id: str, amount: int, *, merchant_id: str, currency: str) -> Journal:
     """It has arrived, so the provider owes us that much less."""
-    return move(
-        Kind.PAYOUT_PAID,
-        payout_id,
-        amount,
-        debit=Account.PAYOUT_CLEARING,
-        credit=Account.PROVIDER_RECEIVABLE,
-        merchant_id=merchant_id,
-        currency=currency,
-    )
+    return post(Kind.PAYOUT_PAID, payout_id, amount, merchant_id=merchant_id, currency=currency)
 
 
 def book_payout_undone(payout_id: str) -> None:
