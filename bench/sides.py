@@ -60,7 +60,7 @@ SIDES = (FLOOR, PEER, OURS)
 
 
 def workers(url: str) -> str:
-    """SQLite has one writer, so it gets one web process (DESIGN.md §7)."""
+    """SQLite has one writer, so it gets one web process."""
     return "1" if engine_of(url) == "sqlite3" else "2"
 
 

@@ -156,7 +156,7 @@ def shown_name(name: str) -> str:
 
 
 def body_of(error: ApiError) -> dict[str, Any]:
-    """The envelope of an error (DESIGN.md §4)."""
+    """The envelope of an error."""
     content: dict[str, Any] = {
         "type": error.type,
         "code": error.code,

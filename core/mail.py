@@ -48,7 +48,7 @@ ANSWERS = 4  # of the server to a mail: MAIL, RCPT, DATA and the mail itself
 PERMANENT = 500  # replies from here on (RFC 5321 §4.2.1)
 
 KEPT = timedelta(days=90)
-KEPT_TO_SEND_AGAIN = timedelta(days=7)  # the context of a mail that was given up
+KEPT_TO_SEND_AGAIN = timedelta(days=7)  # from the queueing on: the context of a mail that was given up
 PRUNE_BATCH = 1000
 
 PRODUCT = "Tillgate"
@@ -79,7 +79,7 @@ class Reason(models.TextChoices):
 
 class Email(QueueRow):
     """A mail to one address, or why there was none. Its context may hold links that log somebody in: it is encrypted,
-    and NULL once the mail is sent, or was given up KEPT_TO_SEND_AGAIN ago."""
+    and NULL once the mail is sent; or was given up, KEPT_TO_SEND_AGAIN after it was queued."""
 
     id = IdField("eml")
     template = models.CharField(max_length=TEMPLATE_LENGTH)

@@ -1,7 +1,8 @@
 """Where we may call when somebody else names the URL: public hosts by https, and what the operator lists.
 
-The guard against SSRF (RELIABILITY.md §2.4) has two halves: what a URL may look like, here, when it is saved and again
-when it is called; and which addresses may be connected to, here for core/http.py, when its host has been resolved.
+The guard against server-side request forgery (OWASP SSRF) has two halves: what a URL may look like, here, when it is
+saved and again when it is called; and which addresses may be connected to, here for core/http.py, when its host has
+been resolved.
 """
 
 import re

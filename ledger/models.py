@@ -1,4 +1,4 @@
-"""The books: double entry, written once and never changed (DESIGN.md §6); and payouts, by which money leaves them."""
+"""The books: double entry, written once and never changed; and payouts, by which money leaves them."""
 
 from typing import ClassVar
 

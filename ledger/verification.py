@@ -1,5 +1,5 @@
-"""Whether the books agree (RELIABILITY.md §1.6): with themselves here, and with each app's own rows by the checks that
-it adds in its `books.py`. A check answers with faults, each of which names the row."""
+"""Whether the books agree: with themselves here, and with each app's own rows by the checks that it adds in its
+`books.py`. A check answers with faults, each of which names the row; docs/operating.md lists the rules, L1 to L9."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -51,7 +51,7 @@ def verify() -> list[Fault]:
 def verify_and_halt() -> int:
     """The nightly check: a fault halts payouts until a person has lifted it. Answers 0: nothing is left to do."""
     faults = verify()
-    if faults and not Halt.objects.filter(lifted_at=None).exists():
+    if faults and not is_halted():
         Halt.objects.create(reason="\n".join(map(str, faults)))
     return 0
 

@@ -115,7 +115,7 @@ class EmailsView(AccessView):
         rows = Email.objects.defer("context").filter(merchant_id=self.merchant.pk)
         listing = EmailFilters(request.query_params, rows).listing()
         page = paginate(request, listing.rows, ascending=listing.ascending)
-        return answer_page(self.plural, page, EmailDetails(page.rows, many=True).data, listing.note or "Mails.")
+        return answer_page(self.plural, page, EmailDetails(page.rows, many=True).data, listing.note or "Emails.")
 
 
 # --- Endpoints --------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ BANKS = {
     (0, "USD"): ("12345678", "manual"),
     (0, "KWD"): ("000555555559", "daily"),  # sends it back
     (1, "USD"): ("000555555559", "manual"),
-    (1, "JPY"): ("000111111116", "manual"),  # is closed
+    (1, "JPY"): ("000111111116", "manual"),  # there is no such account
 }
 MOVES = {
     "pending": {"in_transit", "paid", "failed"},

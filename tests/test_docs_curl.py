@@ -1,4 +1,4 @@
-"""The requests in docs/api.md work as they stand there."""
+"""The requests in the docs work as they stand there."""
 
 import json
 import os
@@ -18,8 +18,10 @@ from payments.models import Payment
 from payments.services import change_payment, create_payment
 from refunds.services import create_refund
 
-PAGE = (settings.BASE_DIR / "docs" / "api.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```sh\n(.+?)```", PAGE, re.DOTALL)
+PAGES = [
+    (settings.BASE_DIR / "docs" / name).read_text(encoding="utf-8") for name in ("api.md", "webhooks.md", "emails.md")
+]
+BLOCKS = [block for page in PAGES for block in re.findall(r"```sh\n(.+?)```", page, re.DOTALL)]
 NOUNS = ("payments", "refunds", "customers", "payouts")
 SCOPES = ["balance:read", *(f"{noun}:{verb}" for noun in NOUNS for verb in ("read", "write"))]
 
@@ -43,7 +45,7 @@ def pay(merchant: Merchant) -> Payment:
 
 @pytest.fixture
 def shell(transactional_db, server_url) -> dict[str, str]:
-    """What the page tells to keep in variables."""
+    """What the docs tell to keep in variables."""
     merchant = create_merchant(name="Demo Store", status="active", settlement_delay_days=0)
     owner = User.objects.create_user("owner@example.com", "tillgate-demo", name="Olivia Owner")
     add_member(merchant, owner, "owner")
@@ -76,12 +78,12 @@ def run(block: str, shell: dict[str, str], server_url: str) -> list[dict]:
 
 
 @pytest.mark.parametrize("number", range(len(BLOCKS)))
-def test_every_request_of_the_page_succeeds(number, shell, server_url):
+def test_every_request_succeeds(number, shell, server_url):
     for answer in run(BLOCKS[number], shell, server_url):
         assert answer["status"] == "success", answer
 
 
-def test_the_lists_show_what_the_page_says(shell, server_url):
+def test_the_lists_show_what_the_docs_say(shell, server_url):
     blocks = {block: run(block, shell, server_url) for block in BLOCKS if "payments" in block and "GET" not in block}
     by_order = next(answers for block, answers in blocks.items() if "/payments/order/" in block)[0]
     assert shell["PAYMENT"] in {payment["id"] for payment in by_order["payments"]}

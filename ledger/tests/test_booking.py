@@ -1,4 +1,4 @@
-"""What is booked for what, by DESIGN.md §6, and that nothing else can be."""
+"""What is booked for what, and that nothing else can be."""
 
 from datetime import timedelta
 

@@ -34,7 +34,7 @@ from payments.services.status import (
     tell,
 )
 
-# When a provider is asked again about a transaction whose outcome is open (RELIABILITY.md §1.4).
+# When a provider is asked again about a transaction whose outcome is open.
 POLL_DELAYS = [timedelta(seconds=s) for s in (15, 60, 300, 1800, 7200)]
 POLL_LAST_DELAY = timedelta(hours=6)
 POLL_FOR = timedelta(hours=72)  # after that a person looks
@@ -158,7 +158,7 @@ def _pay(payment: Payment, txn: Transaction, target: str) -> None:
 
 
 def _surplus(payment: Payment, txn: Transaction) -> None:
-    """Money that arrived where it may not stay (DESIGN.md §3): kept in the books, due to be given back. What was only
+    """Money that arrived where it may not stay: kept in the books, due to be given back. What was only
     reserved is released."""
     if txn.kind == TransactionKind.AUTHORIZATION:
         open_operation(txn, TransactionKind.VOID, txn.amount)

@@ -101,7 +101,7 @@ class TestTheLeast:
 
 
 class TestEverything:
-    """The request of S3 and all that DESIGN.md §4 knows besides."""
+    """A request with everything that may be in one."""
 
     @pytest.fixture
     def sent(self, api, shop):

@@ -1,4 +1,4 @@
-"""The state tables, cell by cell, against DESIGN.md §3 written out once more."""
+"""The state tables, cell by cell, against a copy written by hand."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Money that arrived where it may not stay goes back by itself (DESIGN.md §3, Surplus)."""
+"""Money that arrived where it may not stay goes back by itself."""
 
 from django.db import transaction
 
