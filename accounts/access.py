@@ -242,8 +242,13 @@ class AccessView(ApiView):
         return self.access.merchant
 
     @property
+    def person(self) -> User | None:
+        """The person who is logged in; None for a key."""
+        return self.request.user if isinstance(self.request.user, User) else None
+
+    @property
     def user(self) -> User:
         """The person who is logged in; only where keys are not served."""
-        if not isinstance(self.request.user, User):
+        if self.person is None:
             raise NotPermitted
-        return self.request.user
+        return self.person

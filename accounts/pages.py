@@ -19,7 +19,7 @@ from rest_framework.request import Request
 
 from accounts import services
 from accounts.forms import AddressForm, NewAccountForm, PasswordForm
-from accounts.views.auth import AccountThrottle, LogInThrottle
+from accounts.throttles import AccountThrottle, LogInThrottle
 from core.api import CounterThrottle
 from core.errors import ParameterMissing, RateLimited
 

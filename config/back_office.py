@@ -15,7 +15,7 @@ from core.actor import set_actor
 from core.admin import Columns
 from core.queue import late_rows
 from ledger.carriers import BY_HAND
-from ledger.models import Payout, PayoutStatus
+from ledger.models import TO_CARRY_OUT, Payout
 from payments.models import Payment, Transaction
 
 # Unfold draws with Alpine, which evaluates its attributes, and with inline styles. Scripts stay ours.
@@ -167,7 +167,7 @@ def _to_approve() -> dict[str, Any]:
 
 
 def _to_carry_out() -> dict[str, Any]:
-    rows = Payout.objects.filter(carrier=BY_HAND, status__in=[PayoutStatus.PENDING, PayoutStatus.IN_TRANSIT])
+    rows = Payout.objects.filter(carrier=BY_HAND, status__in=TO_CARRY_OUT)
     link = reverse("admin:ledger_payout_changelist") + "?waiting=hand"
     return {"title": _("Payouts to carry out"), "count": rows[:COUNT_LIMIT].count(), "link": link}
 

@@ -36,6 +36,9 @@ class AmountTooLarge(ApiError):
     message = f"The amount must not be above {MAX_MAJOR:,}."
 
 
+AMOUNT_ERRORS = (AmountInvalid, AmountTooPrecise, AmountTooLarge)
+
+
 class CurrencyInvalid(ApiError):
     status, code = 400, "currency_invalid"
     message = "The currency must be an ISO 4217 code in capitals, such as USD."

@@ -17,10 +17,22 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 
 from accounts.admin import ServiceAdmin, asked_first
 from core.admin import BackOfficeAdmin, CreatedFilter, CurrencyFilter, ReadOnly, ReadOnlyAdmin, label, money_text
+from core.money import Money
 from core.state import can_move
 from ledger import services
 from ledger.carriers import BY_HAND
-from ledger.models import CODE_LENGTH, BankAccount, Entry, Fee, Halt, Journal, Payout, PayoutLine, PayoutStatus
+from ledger.models import (
+    CODE_LENGTH,
+    TO_CARRY_OUT,
+    BankAccount,
+    Entry,
+    Fee,
+    Halt,
+    Journal,
+    Payout,
+    PayoutLine,
+    PayoutStatus,
+)
 
 
 class EntryInline(ReadOnly, TabularInline):
@@ -39,7 +51,7 @@ class EntryInline(ReadOnly, TabularInline):
 
 
 def _side(entry: Entry, amount: int) -> str:
-    return money_text(type(entry.money)(amount, entry.currency)) if amount > 0 else ""
+    return money_text(Money(amount, entry.currency)) if amount > 0 else ""
 
 
 @admin.register(Journal)
@@ -106,7 +118,7 @@ class WaitingFilter(RadioFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Payout]) -> QuerySet[Payout]:
         if self.value() == "hand":
-            return queryset.filter(carrier=BY_HAND, status__in=[PayoutStatus.PENDING, PayoutStatus.IN_TRANSIT])
+            return queryset.filter(carrier=BY_HAND, status__in=TO_CARRY_OUT)
         return queryset.filter(review_reason__gt="") if self.value() == "review" else queryset
 
 
@@ -206,7 +218,7 @@ class PayoutAdmin(ServiceAdmin, ReadOnlyAdmin):
     def number(self, payout: Payout) -> str:
         """In full only for a payout that somebody has to carry out."""
         account = payout.bank_account
-        if payout.carrier != BY_HAND or payout.status not in (PayoutStatus.PENDING, PayoutStatus.IN_TRANSIT):
+        if payout.carrier != BY_HAND or payout.status not in TO_CARRY_OUT:
             return f"…{account.last4}"
         return f"{account.routing_number} {account.account_number}".strip()
 

@@ -7,11 +7,8 @@ from django.db.models.functions import Coalesce
 
 from accounts.models import Merchant
 from ledger.carriers import CARRIERS, Carrier, CarrierUnavailable
-from ledger.models import Journal, Kind, Payout, PayoutLine, PayoutStatus
+from ledger.models import RETURNED, SET_ASIDE, Journal, Kind, Payout, PayoutLine, PayoutStatus
 from ledger.verification import Fault, check, standing
-
-SET_ASIDE = [PayoutStatus.PENDING, PayoutStatus.HELD, PayoutStatus.IN_TRANSIT]
-RETURNED = [PayoutStatus.FAILED, PayoutStatus.CANCELLED]
 
 
 @check

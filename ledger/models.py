@@ -249,6 +249,11 @@ class PayoutStatus(models.TextChoices):
     CANCELLED = "cancelled", _("Cancelled")
 
 
+SET_ASIDE = {PayoutStatus.PENDING, PayoutStatus.HELD, PayoutStatus.IN_TRANSIT}
+TO_CARRY_OUT = {PayoutStatus.PENDING, PayoutStatus.IN_TRANSIT}  # the bank has to be told, or asked
+RETURNED = {PayoutStatus.FAILED, PayoutStatus.CANCELLED}
+
+
 class Payout(IdempotentRow, QueueRow):
     """Available money on its way to a merchant's bank account, set aside when the row is made. `due_at` is when its
     carrier (ledger/carriers.py) is asked; a payout that staff carry out by hand is never due."""

@@ -5,14 +5,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.access import AccessView
-from accounts.models import User
 from accounts.schema import LIST_ERRORS, PAGING, described
 from accounts.services import CurrentPasswordWrong
-from accounts.views.auth import LogInThrottle, OwnAccountThrottle
+from accounts.throttles import LogInThrottle, OwnAccountThrottle
 from core.api import answer, answer_page, created, paginate, read_body, refuse_parameters_but
 from core.errors import ParameterInvalid
 from core.idempotency import key_of
-from core.money import AmountInvalid, AmountTooLarge, AmountTooPrecise, CurrencyInvalid
+from core.money import AMOUNT_ERRORS, CurrencyInvalid
 from core.state import IllegalTransition
 from ledger import services
 from ledger.balances import balances
@@ -30,7 +29,6 @@ from ledger.serializers import (
 )
 
 TAG, PAYOUTS = "Balance", "Payouts"
-MONEY_ERRORS = (AmountInvalid, AmountTooPrecise, AmountTooLarge)
 
 
 class BalanceView(AccessView):
@@ -113,7 +111,7 @@ class BankAccountsView(BankAccountView):
         tag=PAYOUTS,
         body=BankAccountRequest,
         keyed=True,
-        errors=(CurrentPasswordWrong, services.AccountNumberInvalid, CurrencyInvalid, ParameterInvalid, *MONEY_ERRORS),
+        errors=(CurrentPasswordWrong, services.AccountNumberInvalid, CurrencyInvalid, ParameterInvalid, *AMOUNT_ERRORS),
         description="It takes the place of the one in use for that currency, with its schedule unless another is sent. "
         "The owners are told by mail.",
     )
@@ -139,7 +137,7 @@ class OneBankAccountView(BankAccountView):
         BankAccountDetails,
         tag=PAYOUTS,
         body=ScheduleChange,
-        errors=(services.BankAccountMissing, ParameterInvalid, *MONEY_ERRORS),
+        errors=(services.BankAccountMissing, ParameterInvalid, *AMOUNT_ERRORS),
         description="The details of an account never change: add the new one instead.",
     )
     def patch(self, request: Request, account_id: str) -> Response:
@@ -204,14 +202,13 @@ class PayoutsView(PayoutView):
             services.PayoutsSuspended,
             services.PayoutsHalted,
             CurrencyInvalid,
-            *MONEY_ERRORS,
+            *AMOUNT_ERRORS,
         ),
         description="The amount is set aside at once, and leaves a minute later: until then it can be cancelled.",
     )
     def post(self, request: Request) -> Response:
         fields = {"currency": self.merchant.default_currency} | read_body(PayoutRequest, request)
-        by = request.user if isinstance(request.user, User) else None
-        payout, replayed = services.create_payout(self.merchant, key=key_of(request), by=by, **fields)
+        payout, replayed = services.create_payout(self.merchant, key=key_of(request), by=self.person, **fields)
         return created(self.noun, PayoutDetails(payout).data, f"Payout is {payout.status}.", replayed=replayed)
 
 

@@ -17,7 +17,7 @@ from core.api import answer, answer_page, created, paginate, read_body, refuse_p
 from core.errors import NotFound
 from core.filters import Listing
 from core.idempotency import key_of, read_key
-from core.money import AmountInvalid, AmountTooLarge, AmountTooPrecise, CurrencyInvalid
+from core.money import AMOUNT_ERRORS, AmountInvalid, AmountTooPrecise, CurrencyInvalid
 from core.state import IllegalTransition
 from payments import examples, services
 from payments.cards import CardExpiryPast, LiveCardRefused
@@ -39,9 +39,7 @@ TAG = "Payments"
 OWN_PAYMENTS = 1000  # newest ones of a customer whose transactions are listed
 MERCHANT_ID = OpenApiParameter("merchant_id", str, description="A merchant that you belong to")
 PAYMENT_ERRORS = (
-    AmountInvalid,
-    AmountTooPrecise,
-    AmountTooLarge,
+    *AMOUNT_ERRORS,
     CurrencyInvalid,
     MerchantMissing,
     MerchantUnknown,
@@ -55,9 +53,7 @@ PAYMENT_ERRORS = (
 )
 CHANGE_ERRORS = (IllegalTransition, services.PaymentInFlight)
 CAPTURE_ERRORS = (
-    AmountInvalid,
-    AmountTooPrecise,
-    AmountTooLarge,
+    *AMOUNT_ERRORS,
     services.CaptureTooLarge,
     services.PaymentNotAuthorized,
     services.PaymentInFlight,

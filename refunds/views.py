@@ -8,13 +8,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.access import AccessView
-from accounts.models import User
 from accounts.schema import LIST_ERRORS, described
 from core.api import answer, answer_page, created, paginate, read_body
 from core.errors import NotPermitted
 from core.idempotency import key_of
 from core.ids import is_id
-from core.money import AmountInvalid, AmountTooLarge, AmountTooPrecise
+from core.money import AMOUNT_ERRORS
 from core.state import IllegalTransition
 from payments.cards import LiveCardRefused
 from payments.models import Payment
@@ -25,9 +24,7 @@ from refunds.serializers import RefundDetails, RefundOfPaymentRequest, RefundReq
 
 TAG = "Refunds"
 CREATE_ERRORS = (
-    AmountInvalid,
-    AmountTooPrecise,
-    AmountTooLarge,
+    *AMOUNT_ERRORS,
     services.RefundTooLarge,
     services.PaymentNotRefundable,
     services.PaymentDisputed,
@@ -44,12 +41,9 @@ class RefundView(AccessView):
 
     noun, plural = "refund", "refunds"
 
-    def person(self) -> User | None:
-        return self.request.user if isinstance(self.request.user, User) else None
-
     def start(self, request: Request, payment_id: str, **fields: Any) -> Response:
         payment = get_object_or_404(Payment, merchant=self.merchant, pk=payment_id)
-        refund, replayed = services.create_refund(payment, key=key_of(request), by=self.person(), **fields)
+        refund, replayed = services.create_refund(payment, key=key_of(request), by=self.person, **fields)
         return created(self.noun, RefundDetails(refund).data, f"Refund is {refund.status}.", replayed=replayed)
 
     def find(self, refund_id: str) -> Refund:
@@ -157,7 +151,7 @@ class ApproveRefundView(RefundView):
         description="By another person than the one who asked for it; no API key can.",
     )
     def post(self, request: Request, refund_id: str) -> Response:
-        person = self.person()
+        person = self.person
         if person is None:
             raise NotPermitted("A person approves refunds, not an API key.")
         return self.show(services.approve_refund(self.find(refund_id), by=person))

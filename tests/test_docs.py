@@ -14,7 +14,7 @@ from payments.failures import MESSAGES
 
 # What any path may answer, and what only pages and the back office do; every other code belongs to an operation.
 ANYWHERE = {"api_error", "invalid_request", "method_not_allowed", "not_acceptable"}
-NOT_IN_THE_API_YET = {
+NOT_IN_THE_API = {
     "not_payable",
     "nothing_to_ask",
     "nothing_to_send",
@@ -109,7 +109,7 @@ class TestDescription:
             for example in answer["content"]["application/json"].get("examples", {}).values()
             if int(status) >= 400
         }
-        assert codes - named - ANYWHERE == NOT_IN_THE_API_YET
+        assert codes - named - ANYWHERE == NOT_IN_THE_API
 
     def test_tells_the_headers(self, operations):
         for _path, _method, operation in operations:

@@ -37,6 +37,7 @@ from accounts.services.members import (
     change_role,
     invite_member,
     invited_member,
+    mail_owners,
     remove_member,
     send_invitation,
 )
@@ -118,6 +119,7 @@ __all__ = [
     "invited_member",
     "is_secret",
     "log_in",
+    "mail_owners",
     "make_default",
     "merchant_to_pay",
     "note_device",

@@ -17,9 +17,9 @@ from django.utils import timezone
 
 from accounts.models import ApiKey, Merchant, User
 from accounts.policy import permissions_of, roles_with
+from accounts.services.members import mail_owners
 from core.errors import ApiError, NotPermitted
 from core.idempotency import create_once, fingerprint
-from core.mail import queue_email
 
 PREFIX = "sk_"
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -157,8 +157,7 @@ def _save(merchant: Merchant, secret: str, by: User, *, key: str | None, body: s
         **fields,
     )
     context = {"merchant": merchant.name, "key": row.name, "last4": row.last4, "by": by.get_full_name()}
-    for owner in User.objects.filter(memberships__merchant=merchant, memberships__role="owner", is_active=True):
-        queue_email("new_api_key", to=owner.email, context=context, merchant_id=merchant.pk)
+    mail_owners(merchant, "new_api_key", context)
     return row
 
 

@@ -74,6 +74,13 @@ def send_invitation(member: Membership, *, by: User) -> None:
     queue_email("invitation", to=member.email, context=context, merchant_id=member.merchant_id)
 
 
+def mail_owners(merchant: Merchant, template: str, context: dict[str, str]) -> None:
+    """What the owners must know at once, in case it was not one of them."""
+    owners = merchant.memberships.filter(role=Membership.Role.OWNER, user__is_active=True).select_related("user")
+    for owner in owners:
+        queue_email(template, to=owner.user.email, context=context, merchant_id=merchant.pk)
+
+
 def invited_member(token: str) -> Membership:
     """The membership that the link is for. Raises LinkInvalid when it is too old, withdrawn or accepted."""
     try:

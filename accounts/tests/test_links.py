@@ -17,7 +17,7 @@ from accounts import services
 from accounts.forms import AddressForm, NewAccountForm
 from accounts.models import Login, Membership, Merchant, User
 from accounts.tests.conftest import ADA, PASSWORD, mailed_token, mistake
-from accounts.views.auth import LogInThrottle
+from accounts.throttles import LogInThrottle
 from core.mail import Email
 
 pytestmark = pytest.mark.django_db

@@ -9,7 +9,7 @@ from django.utils import timezone
 from accounts import services
 from accounts.models import Membership, User
 from accounts.tests.conftest import ADA, PASSWORD, mistake, told
-from accounts.views.auth import AccountThrottle
+from accounts.throttles import AccountThrottle
 from core.mail import Email
 
 pytestmark = pytest.mark.django_db

@@ -8,7 +8,7 @@ from accounts.tests.conftest import ADA, PASSWORD, refusal
 from core.mail import Email
 
 WRONG = "another battery 7"
-LOG_IN, ACCOUNT = "accounts.views.auth.LogInThrottle", "accounts.views.auth.AccountThrottle"
+LOG_IN, ACCOUNT = "accounts.throttles.LogInThrottle", "accounts.throttles.AccountThrottle"
 CREDENTIAL = "accounts.access.CredentialThrottle"
 CREATE, READ = "payments.views.CreateThrottle", "payments.views.ReadThrottle"
 HERE, ELSEWHERE = "192.0.2.1", "198.51.100.7"

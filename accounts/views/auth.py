@@ -1,14 +1,12 @@
 """Accounts: register, log in and out, look after the password."""
 
-import hashlib
-
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework_simplejwt.tokens import AccessToken
 
 from accounts import services
 from accounts.access import PUBLIC, SELF, AccessView
-from accounts.models import Login, User, normalize_email
+from accounts.models import Login
 from accounts.schema import described
 from accounts.serializers.people import (
     Credentials,
@@ -27,36 +25,12 @@ from accounts.serializers.people import (
     UserChange,
     VerifyRequest,
 )
+from accounts.throttles import AccountThrottle, LogInThrottle, OwnAccountThrottle
 from accounts.tokens import expiry_of, open_login, read_token
-from core.api import CounterThrottle, answer, read_body
+from core.api import answer, read_body
 from core.errors import LockedOut
 
 TAG = "Accounts"
-
-
-class LogInThrottle(CounterThrottle):
-    """Counts whatever tries a password or sends a mail, for each network."""
-
-    scope = "log_in"
-
-
-class AccountThrottle(CounterThrottle):
-    """Counts what is tried on one address, from wherever it comes."""
-
-    scope = "account"
-
-    def client(self, request: Request) -> str:
-        return hashlib.sha256(normalize_email(str(self.email(request))).encode(errors="replace")).hexdigest()
-
-    def email(self, request: Request) -> object:
-        return request.data.get("email") if isinstance(request.data, dict) else None
-
-
-class OwnAccountThrottle(AccountThrottle):
-    """Counts what somebody who is logged in tries on their own address."""
-
-    def email(self, request: Request) -> object:
-        return request.user.email if isinstance(request.user, User) else None
 
 
 class RegisterView(AccessView):

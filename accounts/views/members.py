@@ -9,7 +9,7 @@ from accounts.access import PUBLIC, AccessView
 from accounts.models import Membership
 from accounts.schema import LIST_ERRORS, PAGING, described
 from accounts.serializers.people import Acceptance, Invitation, MemberDetails, RoleChange
-from accounts.views.auth import LogInThrottle
+from accounts.throttles import LogInThrottle
 from core.api import answer, answer_page, created, paginate, read_body, refuse_parameters_but
 from core.idempotency import key_of
 

@@ -10,10 +10,9 @@ from accounts.schema import LIST_ERRORS, PAGING, described
 from accounts.serializers.merchants import MerchantChange, MerchantDetails, MerchantRequest
 from core.api import answer, answer_page, created, paginate, read_body, refuse_parameters_but
 from core.idempotency import key_of
-from core.money import AmountInvalid, AmountTooLarge, AmountTooPrecise, CurrencyInvalid
+from core.money import AMOUNT_ERRORS, CurrencyInvalid
 
 TAG = "Merchants"
-MONEY_ERRORS = (AmountInvalid, AmountTooPrecise, AmountTooLarge, CurrencyInvalid)
 
 
 class MerchantsView(AccessView):
@@ -71,7 +70,7 @@ class MerchantView(AccessView):
         MerchantDetails,
         tag=TAG,
         body=MerchantChange,
-        errors=MONEY_ERRORS,
+        errors=(*AMOUNT_ERRORS, CurrencyInvalid),
         description="Only what is sent changes, all of it or nothing.",
     )
     def patch(self, request: Request) -> Response:

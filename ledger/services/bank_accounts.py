@@ -9,10 +9,9 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from accounts.models import Merchant, User
-from accounts.services import confirm_password
+from accounts.services import confirm_password, mail_owners
 from core.errors import ApiError, ParameterInvalid
 from core.idempotency import create_once, fingerprint
-from core.mail import queue_email
 from core.money import Money
 from core.transactions import with_retries
 from ledger.models import LAST_ANCHOR, BankAccount
@@ -164,6 +163,4 @@ def _tell_owners(account: BankAccount, by: User) -> None:
         "last4": account.last4,
         "by": by.get_full_name(),
     }
-    owners = User.objects.filter(memberships__merchant=account.merchant_id, memberships__role="owner", is_active=True)
-    for owner in owners:
-        queue_email("new_bank_account", to=owner.email, context=context, merchant_id=account.merchant_id)
+    mail_owners(account.merchant, "new_bank_account", context)

@@ -17,7 +17,7 @@ from core.money import Money
 from core.state import can_move, move_to
 from core.transactions import with_retries
 from ledger.carriers import BY_HAND, CARRIERS, CarrierUnavailable, Transfer, TransferRequest
-from ledger.models import REASON_LENGTH, BankAccount, Payout, PayoutLine, PayoutStatus
+from ledger.models import REASON_LENGTH, RETURNED, TO_CARRY_OUT, BankAccount, Payout, PayoutLine, PayoutStatus
 from ledger.serializers import PayoutDetails
 from ledger.services.bank_accounts import lock_account_in_use
 from ledger.services.booking import book_payout_created, book_payout_paid, book_payout_undone
@@ -32,7 +32,6 @@ IN_TRANSIT_DELAYS = [timedelta(seconds=s) for s in (5, 15, 60, 300, 1800, 7200, 
 IN_TRANSIT_FOR = timedelta(days=14)  # after that a person looks
 RETURN_DELAYS = [timedelta(seconds=s) for s in (15, 60, 3600, 86_400, 86_400, 259_200)]  # once it was paid
 
-RETURNED = {PayoutStatus.FAILED, PayoutStatus.CANCELLED}
 Status = PayoutStatus
 
 
@@ -288,7 +287,7 @@ def _ask(payout: Payout) -> Transfer:
     transfer = None if payout.status == Status.PENDING else carrier.lookup(payout.pk)
     if transfer is not None:
         return transfer
-    if payout.status not in (Status.PENDING, Status.IN_TRANSIT):
+    if payout.status not in TO_CARRY_OUT:
         raise CarrierUnavailable("the carrier does not know this payout")
     account: BankAccount = payout.bank_account
     return carrier.send(TransferRequest(payout.pk, payout.merchant_id, payout.money, account.account_number))
