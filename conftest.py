@@ -11,7 +11,7 @@ from django.core.cache import cache
 from django.core.management.commands.flush import Command as FlushCommand
 from django.db import connection, transaction
 from django.test.client import Client, ClientHandler
-from django.utils import translation
+from django.utils import timezone, translation
 from hypothesis import settings as hypothesis
 
 from accounts.models import Merchant, User
@@ -121,7 +121,9 @@ def member(shop: Merchant, bearer: Callable[[User], Headers]) -> Callable[[str],
     """`member("viewer")` makes a member of the shop with this role and answers with their headers."""
 
     def make(role: str) -> Headers:
-        user = User.objects.create(email=f"{role}@shop.example.com", name=role.capitalize())
+        user = User.objects.create(
+            email=f"{role}@shop.example.com", name=role.capitalize(), email_verified_at=timezone.now()
+        )
         add_member(shop, user, role)
         return bearer(user)
 

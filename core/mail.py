@@ -21,7 +21,7 @@ from django.core.mail.backends.base import BaseEmailBackend
 from django.db import models, transaction
 from django.db.models import Q
 from django.utils import timezone
-from django.utils.translation import get_supported_language_variant
+from django.utils.translation import get_language, get_supported_language_variant
 from django.utils.translation import gettext_lazy as _
 
 from core.encryption import EncryptedTextField
@@ -46,6 +46,8 @@ OUTAGE_PAUSE = timedelta(seconds=30)  # for all mails, when the server lets nobo
 PATIENCE = timedelta(hours=1)  # more than LATE that a mail may be past due
 ANSWERS = 4  # of the server to a mail: MAIL, RCPT, DATA and the mail itself
 PERMANENT = 500  # replies from here on (RFC 5321 §4.2.1)
+
+SAME_AN_HOUR = 5  # mails of one template that anybody can have sent to one address
 
 KEPT = timedelta(days=90)
 KEPT_TO_SEND_AGAIN = timedelta(days=7)  # from the queueing on: the context of a mail that was given up
@@ -73,6 +75,7 @@ class Reason(models.TextChoices):
     NO_ADDRESS = "no_address", _("There is nobody to send it to")
     MERCHANT_CLOSED = "merchant_closed", _("The merchant is closed")
     STRANGER = "stranger", _("A sandbox merchant writes to its own team only")
+    TOO_MANY = "too_many", _("The address has got this mail several times within the hour")
     REFUSED = "refused", _("The mail server refused it for good")
     GIVEN_UP = "given_up", _("It was tried for two days")
 
@@ -129,11 +132,17 @@ class Email(QueueRow):
 
 
 def queue_email(template: str, *, to: str, context: Mapping[str, str], **options: Any) -> Email:
-    """Has a mail sent once the caller's transaction commits, and never when it does not. Takes what new_email() takes.
+    """Has a mail sent once the caller's transaction commits, and never when it does not; or skips it, when the address
+    has got SAME_AN_HOUR of its kind: links and invitations go wherever somebody asks for. Takes what new_email() takes;
+    the language is that of the page on which it was asked for, unless another is given.
 
     Raises TemplateDoesNotExist.
     """
-    email = new_email(template, to=to, context=context, **options)
+    email = new_email(template, to=to, context=context, **{"language": get_language() or "en", **options})
+    hour_ago = first_id("eml", timezone.now() - timedelta(hours=1))
+    sent = Email.objects.filter(to=to, template=template, pk__gte=hour_ago).exclude(status=Status.SKIPPED)
+    if sent.count() >= SAME_AN_HOUR:
+        email.status, email.reason, email.due_at, email.context = Status.SKIPPED, Reason.TOO_MANY, None, None
     email.save(force_insert=True)
     return email
 

@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Membership, Merchant, User
+from accounts.services.merchants import EmailUnverified
 from accounts.services.registration import LinkInvalid, take_over
 from core.errors import ApiError, NotFound, NotPermitted, ParameterMissing
 from core.idempotency import create_once, fingerprint
@@ -39,7 +40,8 @@ def invite_member(
 ) -> tuple[Membership, bool]:
     """A member to be, who gets a link by mail, and whether the idempotency `key` had made it before.
 
-    Raises AlreadyMember, NotPermitted when somebody else than an owner makes an owner, IdempotencyKeyReused.
+    Raises AlreadyMember, EmailUnverified, IdempotencyKeyReused, NotPermitted when somebody else than an owner makes an
+    owner.
     """
     _only_owners_make_owners(by_role, role)
     body = fingerprint({"email": email, "role": role})
@@ -61,7 +63,10 @@ def invite_member(
 
 
 def send_invitation(member: Membership, *, by: User) -> None:
-    """Raises AlreadyJoined."""
+    """Mails the link. Raises AlreadyJoined; EmailUnverified, for nobody writes to others by an address that may not be
+    theirs."""
+    if not by.email_verified:
+        raise EmailUnverified
     if member.user_id is not None:
         raise AlreadyJoined
     token = signing.dumps([member.pk, member.email], salt=INVITATION_SALT)

@@ -44,11 +44,13 @@ def unconfirmed(ada: User) -> User:
 
 
 @pytest.fixture
-def invite(shop: Merchant, ada: User) -> Callable[..., str]:
-    """`invite()` has Ada invite somebody to the shop as a developer; it answers with the link of the mail."""
+def invite(shop: Merchant) -> Callable[..., str]:
+    """`invite()` has the shop invite somebody as a developer; it answers with the link of the mail."""
+
+    olivia = User.objects.create_user("olivia@example.com", name="Olivia", email_verified_at=timezone.now())
 
     def send(email: str = "new@example.com") -> str:
-        invite_member(shop, by=ada, by_role="owner", email=email, role="developer", key=None)
+        invite_member(shop, by=olivia, by_role="owner", email=email, role="developer", key=None)
         return told("invitation")["url"]
 
     return send

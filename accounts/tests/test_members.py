@@ -1,10 +1,12 @@
 """A merchant's team: invitations, roles, removals, and the owner who always remains."""
 
+from collections import Counter
+
 import pytest
 from django.core import signing
 
 from accounts.models import Membership, Merchant, User
-from accounts.services import account_of, add_member, create_merchant
+from accounts.services import account_of, add_member, create_merchant, send_invitation
 from accounts.services.members import INVITATION_SALT
 from accounts.services.registration import VERIFY_SALT
 from accounts.tests.conftest import ADA, PASSWORD, access, mailed_token, refusal, told
@@ -80,6 +82,24 @@ class TestAnInvitation:
         said = told("invitation")
         assert (said["merchant"], said["role"], said["inviter"]) == ("Acme", "Finance", "Owner")
         assert said["url"].startswith("http://testserver/account/join/")
+
+    def test_is_not_sent_by_an_address_that_is_not_confirmed(self, invite, resend, owner_user):
+        assert invite().status_code == 201
+        owner_user.email_verified_at = None
+        owner_user.save()
+        assert refusal(invite("another@example.com")) == (403, "email_unverified")
+        assert refusal(resend(row_of("developer"))) == (403, "email_unverified")
+        assert Email.objects.count() == 1
+        assert not Membership.objects.filter(email="another@example.com").exists()
+
+    def test_does_not_fill_a_mailbox(self, invite, resend, later, owner_user):
+        invite()
+        for _n in range(6):
+            assert resend(row_of("developer")).status_code == 200
+        assert Counter(Email.objects.values_list("status", "reason")) == {("queued", ""): 5, ("skipped", "too_many"): 2}
+        later(hours=1, seconds=1)
+        send_invitation(row_of("developer"), by=owner_user)
+        assert Email.objects.filter(status="queued").count() == 6
 
     def test_goes_to_an_address_once(self, invite):
         invite()

@@ -126,14 +126,14 @@ class TestFurtherMerchants:
         assert (merchant["mode"], merchant["status"]) == ("sandbox", "active")
         assert pay(merchant_id=merchant["id"]).json()["payment"]["currency"] == "EUR"
 
-    def test_a_live_one_waits_for_approval(self, pay, open_merchant, owner_user):
-        owner_user.email_verified_at = owner_user.created_at
-        owner_user.save()
+    def test_a_live_one_waits_for_approval(self, pay, open_merchant):
         merchant = open_merchant(name="Real", mode="live").json()["merchant"]
         assert merchant["status"] == "onboarding"
         assert pay(merchant_id=merchant["id"]).json()["error"]["code"] == "merchant_inactive"
 
-    def test_a_live_one_takes_a_confirmed_address(self, open_merchant):
+    def test_a_live_one_takes_a_confirmed_address(self, open_merchant, owner_user):
+        owner_user.email_verified_at = None
+        owner_user.save()
         refused = open_merchant(name="Real", mode="live")
         assert (refused.status_code, refused.json()["error"]["code"]) == (403, "email_unverified")
         assert not Merchant.objects.filter(name="Real").exists()

@@ -10,7 +10,7 @@ from accounts import services
 from accounts.models import Membership, User
 from accounts.tests.conftest import ADA, PASSWORD, mistake, told
 from accounts.throttles import AccountThrottle
-from core.mail import Email
+from core.mail import Email, compose
 
 pytestmark = pytest.mark.django_db
 
@@ -124,6 +124,11 @@ class TestAskForReset:
 
 
 class TestReset:
+    def test_is_mailed_in_the_language_of_the_page(self, client, ada):
+        client.post("/account/reset", {"email": ADA}, headers={"Accept-Language": "fr"})
+        mail = Email.objects.get(template="password_reset")
+        assert (mail.language, compose(mail).subject) == ("fr", "Choisissez un nouveau mot de passe")
+
     def test_sets_the_password_and_ends_every_log_in(self, client, ada, bearer):
         headers = bearer(ada)
         assert client.get("/api/v1/auth/me", headers=headers).status_code == 200

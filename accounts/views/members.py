@@ -37,7 +37,7 @@ class MembersView(AccessView):
         tag=TAG,
         body=Invitation,
         keyed=True,
-        errors=(services.AlreadyMember,),
+        errors=(services.AlreadyMember, services.EmailUnverified),
         description="They get a link by mail, good for a week. Only an owner makes owners.",
     )
     def post(self, request: Request) -> Response:
@@ -105,7 +105,7 @@ class InvitationView(AccessView):
         "Send an invitation again",
         MemberDetails,
         tag=TAG,
-        errors=(services.AlreadyJoined,),
+        errors=(services.AlreadyJoined, services.EmailUnverified),
     )
     def post(self, request: Request, member_id: str) -> Response:
         members = Membership.objects.select_related("user", "merchant").filter(merchant=self.merchant)

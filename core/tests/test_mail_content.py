@@ -143,7 +143,12 @@ class TestHeaders:
 
 class TestHarmless:
     @pytest.mark.parametrize(
-        "text", ["evil.example", "https://evil.example/x", "www.evil.example", "http://x@evil.example"]
+        "text",
+        [
+            *("evil.example", "https://evil.example/x", "www.evil.example", "http://x@evil.example"),
+            *("evil.example/@x", "evil.example?@", "evil.example#@now", "a@evil.example/login", "@https:evil.example"),
+            *("evil\u3002example", "evil\uff0eexample", "evil\uff61example", "a@b.example@evil.example"),
+        ],
     )
     def test_makes_a_link_unlike_one_but_looks_the_same(self, text):
         shown = harmless(f"Win at {text} now")
