@@ -35,8 +35,9 @@ def _transactions_and_charges() -> list[str]:
             found.append(f"{txn.pk} is {txn.status}, and the sandbox has no charge for it")
         if charge is None or (txn.kind, charge.status) == (TransactionKind.AUTHORIZATION, Charge.Status.CANCELLED):
             continue  # voided: _captures_and_voids() looks at that
-        # A transaction that we gave up stays cancelled, however its charge goes on.
-        if txn.status not in (STATUSES[charge.status], TransactionStatus.CANCELLED):
+        # A transaction that we gave up stays cancelled while its charge goes on, unless that takes money.
+        given_up = txn.status == TransactionStatus.CANCELLED and not charge.amount_captured
+        if txn.status != STATUSES[charge.status] and not given_up:
             found.append(f"{txn.pk} is {txn.status}, its charge {charge.status}")
     return found + [f"charge {charge.pk} belongs to no transaction" for charge in charges.values()]
 

@@ -181,6 +181,8 @@ def apply_operation(transaction_id: str, result: OperationResult, hold: Result |
     close_transaction(txn, result.status)
     if decides:
         _decide(payment, txn, hold)
+    elif hold is not None and hold.status not in RELEASED:
+        park(txn, "The provider has not released what came too late.")
 
 
 def _fault_of_hold(charge: Transaction, hold: Result | None) -> str:

@@ -5,6 +5,7 @@ from django.utils import timezone
 from core.ids import is_id
 from payments.models import NoticeKind, ProviderNotice, Transaction
 from payments.providers.sandbox import acknowledge, new_notices
+from payments.services.status import wake
 
 # Each app drains its own kind; disputes are kept until there is one for them, and due for nobody.
 DRAINED = {NoticeKind.PAYMENT, NoticeKind.REFUND}
@@ -38,5 +39,6 @@ def collect_sandbox_notices() -> int:
 
 def handle_notice(notice: ProviderNotice) -> None:
     """Makes the transaction due, so that its provider is asked."""
-    Transaction.objects.filter(pk=notice.transaction_id, provider=notice.provider).update(due_at=timezone.now())
+    if Transaction.objects.filter(pk=notice.transaction_id, provider=notice.provider).exists():
+        wake(notice.transaction_id)
     ProviderNotice.objects.filter(pk=notice.pk).update(due_at=None)

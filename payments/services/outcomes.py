@@ -29,6 +29,7 @@ from payments.services.status import (
     fail_payment,
     lock,
     move_payment,
+    news_at,
     start_processing,
     take_money,
     tell,
@@ -52,17 +53,18 @@ def apply_result(transaction_id: str, result: Result) -> None:
         if fault:
             park(txn, fault)
         elif result.status == txn.status or not can_move(txn, result.status):
-            wait_for_news(txn)
+            wait_for_news(txn, undecided=result.status == TransactionStatus.PROCESSING)
         else:
             _record(txn, result)
             APPLY[result.status](payment, txn, result)
 
 
-def wait_for_news(txn: Transaction, error: str = "", *, silent: bool = False) -> None:
+def wait_for_news(txn: Transaction, error: str = "", *, undecided: bool = False) -> None:
     """Nothing new, or no answer: asks again on the schedule, and after POLL_FOR leaves it to a person. What is closed
-    was asked about because there was news: that is over with any answer, not with `silent` ones."""
+    was asked about because there was news: that is over with any answer, unless the provider was silent or is still at
+    work (`undecided`)."""
     txn.last_error = error
-    txn.due_at = None if txn.status in FINAL and not silent else next_poll(txn)
+    txn.due_at = news_at(txn) if txn.status in FINAL and not undecided else next_poll(txn)
     if txn.due_at is None and txn.status not in FINAL:
         txn.review_reason = "The provider has not told the outcome."
     txn.save()
@@ -77,11 +79,6 @@ def next_poll(txn: Transaction) -> datetime | None:
         return None
     index = max(txn.attempts - 1, 0)
     return now + (POLL_DELAYS[index] if index < len(POLL_DELAYS) else POLL_LAST_DELAY)
-
-
-def news_at(txn: Transaction) -> datetime | None:
-    """When a notice came in while the provider was asked: the claim had put `due_at` into the future."""
-    return txn.due_at if txn.due_at and txn.due_at <= timezone.now() else None
 
 
 def mismatch(txn: Transaction, result: Result) -> str:
@@ -142,6 +139,7 @@ def _succeeded(payment: Payment, txn: Transaction, result: Result) -> None:
     except OrderTaken:
         _surplus(payment, txn)
         fail_payment(payment, "order_already_paid", for_good=True)
+        drop_attempt(payment)
 
 
 def _pay(payment: Payment, txn: Transaction, target: str) -> None:

@@ -4,8 +4,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from core.errors import ApiError
-from payments.models import Transaction
-from payments.services.status import FINAL, lock
+from payments.models import Transaction, TransactionStatus
+from payments.services.status import lock
 
 
 class NothingToAsk(ApiError):
@@ -14,7 +14,8 @@ class NothingToAsk(ApiError):
 
 
 def may_ask_again(txn: Transaction) -> bool:
-    return txn.status not in FINAL or bool(txn.review_reason)
+    """Of what we take for unpaid the provider may know better, whenever."""
+    return txn.status != TransactionStatus.SUCCEEDED or bool(txn.review_reason)
 
 
 @transaction.atomic

@@ -4,7 +4,7 @@ Every function here expects the payment's row to be locked by the caller's trans
 """
 
 import hashlib
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -116,21 +116,39 @@ def fail_payment(payment: Payment, code: str, *, for_good: bool) -> None:
         move_payment(payment, target)
 
 
+def news_at(txn: Transaction) -> datetime | None:
+    """When a notice came in while the provider was asked: the claim had put `due_at` into the future."""
+    return txn.due_at if txn.due_at and txn.due_at <= timezone.now() else None
+
+
 def close_transaction(txn: Transaction, status: str) -> None:
-    """Gives the transaction a final status; its payment may start another."""
+    """Gives the transaction a final status; its payment may start another. What the provider has told meanwhile is
+    still to be asked about; of one that was never begun it knows nothing."""
+    txn.due_at = None if txn.status == TransactionStatus.PENDING else news_at(txn)
     if txn.status != status:
         move_to(txn, status)
     txn.open_for = None
-    txn.due_at = None
     txn.save()
 
 
 def drop_attempt(payment: Payment) -> None:
-    """Gives up what is not in flight: an attempt not begun, or one that waits for the payer."""
+    """Gives up what is not in flight: an attempt not begun, or one that waits for the payer. Who waits may have paid a
+    moment ago, so the provider is asked once more: that money may not stay."""
     idle = [TransactionStatus.PENDING, TransactionStatus.REQUIRES_ACTION]
     txn = Transaction.objects.filter(open_for=payment.pk, status__in=idle).first()
     if txn is not None:
+        if txn.status == TransactionStatus.REQUIRES_ACTION:
+            txn.due_at = timezone.now()
         close_transaction(txn, TransactionStatus.CANCELLED)
+
+
+def wake(transaction_id: str) -> None:
+    """Has the provider asked about a transaction. Under the payment's lock, so that whoever takes in an answer just now
+    sees that there is news."""
+    with transaction.atomic():
+        _payment, txn = lock(transaction_id)
+        txn.due_at = timezone.now()
+        txn.save(update_fields=["due_at", "updated_at"])
 
 
 def lock(transaction_id: str) -> tuple[Payment, Transaction]:

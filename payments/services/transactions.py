@@ -123,7 +123,7 @@ def stay_unknown(transaction_id: str, error: str) -> None:
     """Silence is no answer: the status stays, and the provider is asked again."""
     with transaction.atomic():
         _payment, txn = lock(transaction_id)
-        wait_for_news(txn, error, silent=True)
+        wait_for_news(txn, error, undecided=True)
 
 
 @transaction.atomic
