@@ -217,6 +217,7 @@ class History:
             return_url=reverse("checkout_return", args=[payment.pk]),
             status=Charge.Status.PROCESSING if by_card else awaits,
             created_at=self.clock,
+            updated_at=self.clock,
         )
         charge.fingerprint = fingerprint({name: getattr(charge, name) for name in CHARGE_TERMS})
         self.charges.append(charge)
@@ -226,14 +227,14 @@ class History:
         """The provider wants the payer to act: 3-D Secure, a log-in, a PIN on the phone, a transfer."""
         self.wait(0.4, 0.9)
         if attempt.charge.status == Charge.Status.PROCESSING:
-            move_to(attempt.charge, Charge.Status.REQUIRES_ACTION)
+            self._move_charge(attempt.charge, Charge.Status.REQUIRES_ACTION)
         self._record(attempt, TransactionStatus.REQUIRES_ACTION)
         attempt.payment.next_action = attempt.charge.as_dict()["next_action"]
         by_bank = attempt.charge.method == Charge.Method.BANK_TRANSFER
         self.move(attempt.payment, Status.PENDING if by_bank else Status.REQUIRES_ACTION)
 
     def approve(self, attempt: Attempt) -> None:
-        move_to(attempt.charge, Charge.Status.PROCESSING)
+        self._move_charge(attempt.charge, Charge.Status.PROCESSING)
         attempt.charge.approved = True
         self.wait(0.2, 0.6)
         self._process(attempt.payment, attempt.txn)
@@ -246,7 +247,7 @@ class History:
     def succeed(self, attempt: Attempt) -> None:
         payment, charge = attempt.payment, attempt.charge
         self.wait(0.4, 0.9)
-        move_to(charge, Charge.Status.SUCCEEDED if charge.capture else Charge.Status.AUTHORIZED)
+        self._move_charge(charge, Charge.Status.SUCCEEDED if charge.capture else Charge.Status.AUTHORIZED)
         charge.amount_captured = payment.amount_captured = charge.amount if charge.capture else 0
         self._record(attempt, TransactionStatus.SUCCEEDED)
         if charge.capture:
@@ -256,12 +257,16 @@ class History:
 
     def fail(self, attempt: Attempt, code: str, decline_code: str = "") -> None:
         self.wait(0.4, 0.9)
-        move_to(attempt.charge, Charge.Status.FAILED)
+        self._move_charge(attempt.charge, Charge.Status.FAILED)
         attempt.charge.failure_code, attempt.charge.decline_code = code, decline_code
         attempt.txn.failure_code, attempt.txn.provider_code = code, decline_code or code
         self._record(attempt, TransactionStatus.FAILED)
         attempt.payment.failure_code = code
         self.move(attempt.payment, Status.FAILED if attempt.txn.is_last_attempt else Status.PENDING)
+
+    def _move_charge(self, charge: Charge, status: str) -> None:
+        move_to(charge, status)
+        charge.updated_at = self.clock
 
     def _process(self, payment: Payment, txn: Transaction) -> None:
         if payment.order_id:
