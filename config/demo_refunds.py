@@ -44,12 +44,20 @@ class Refunds:
         self.history, self.team = history, team
 
     def give_back(self, attempt: Attempt) -> None:
-        """From the request to the outcome."""
-        refund, txn = self._ask_for(attempt)
+        """All of it three times out of four, from the request to the outcome."""
+        payment = attempt.payment
+        if self.history.random.random() < 0.75:
+            refund, txn = self._ask_for(attempt, None, *self.history.pick(FULL_REFUNDS))
+        else:
+            part = MARKET_OF[payment.currency].share_of(payment.amount, self.history.pick(PARTS))
+            refund, txn = self._ask_for(attempt, part, *self.history.pick(PARTIAL_REFUNDS))
         self.history.wait(0.05, 0.25)
         self._begin(refund, txn)
         self.history.wait(0.02, 0.1)
-        operation = self._operate(attempt.charge, txn)
+        self._carry_out(refund, txn, attempt.charge)
+
+    def _carry_out(self, refund: Refund, txn: Transaction, charge: Charge) -> None:
+        operation = self._operate(charge, txn)
         if operation.status == Operation.Status.PENDING:
             self._conclude(operation, Operation.Status.SUCCEEDED)
             self._record(refund, txn, operation)
@@ -57,18 +65,16 @@ class Refunds:
         self._record(refund, txn, operation)
         self.history.wait(0.2, 0.8)
         txn.updated_at = self.history.clock  # the provider was asked once more, for it had told of the success
-        if _behaviour(attempt.charge) == "fails_later":
+        if _behaviour(charge) == "fails_later":
             self.history.wait(REFUND_FAILS_SECONDS - 0.2, REFUND_FAILS_SECONDS)
             self._conclude(operation, Operation.Status.FAILED)
             txn.attempts += 1
             self._record(refund, txn, operation)
 
     # --- Its steps ----------------------------------------------------------------------------
-    def _ask_for(self, attempt: Attempt) -> tuple[Refund, Transaction]:
-        """As create_refund() sets the amount aside: all of it three times out of four."""
+    def _ask_for(self, attempt: Attempt, part: int | None, reason: str, note: str) -> tuple[Refund, Transaction]:
+        """As create_refund() sets `part`, minor units, or all that was paid aside."""
         payment, now = attempt.payment, self.history.clock
-        part = None if self.history.random.random() < 0.75 else self._part_of(payment.amount, payment.currency)
-        reason, note = self.history.pick(FULL_REFUNDS if part is None else PARTIAL_REFUNDS)
         fields = {"reason": str(reason), **({"note": note} if note else {})}
         refund = Refund(
             id=self.history.new_id("re"),
@@ -84,15 +90,16 @@ class Refunds:
             **fields,
         )
         refund.transaction = txn = self._transaction(attempt.txn, refund.amount)
-        payment.amount_refund_pending += refund.amount
-        payment.updated_at = now
-        self.history.refunds.append(refund)
-        self.history.books.refund_reserved(refund, now)
-        self._tell(refund, "created", actor=str(refund.requested_by_id))
+        self._reserve(refund)
         return refund, txn
 
-    def _part_of(self, amount: int, currency: str) -> int:
-        return MARKET_OF[currency].share_of(amount, self.history.pick(PARTS))
+    def _reserve(self, refund: Refund) -> None:
+        """As reserve() in refunds/services/status.py."""
+        refund.payment.amount_refund_pending += refund.amount
+        refund.payment.updated_at = self.history.clock
+        self.history.refunds.append(refund)
+        self.history.books.refund_reserved(refund, self.history.clock)
+        self._tell(refund, "created", actor=str(refund.requested_by_id))
 
     def _transaction(self, charge: Transaction, amount: int) -> Transaction:
         txn = Transaction(
@@ -172,7 +179,7 @@ class Refunds:
         in_full = payment.amount_captured == payment.amount_refunded
         target = PaymentStatus.REFUNDED if in_full else PaymentStatus.COMPLETED
         if can_move(payment, target):
-            self.history.wait(0.001, 0.004)
+            self.history.wait(0.001, 0.004)  # so that its event sorts behind that of the refund
             self.history.move(payment, target)
 
     def _tell(self, refund: Refund, name: str, *, actor: str = "") -> None:
