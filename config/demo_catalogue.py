@@ -169,8 +169,9 @@ BAD_CARDS = {
 QUANTITIES = {1: 78, 2: 16, 3: 6}
 HOURS = [3, 2, 2, 1, 1, 2, 4, 6, 8, 9, 9, 10, 11, 11, 12, 13, 14, 14, 13, 13, 12, 9, 6]  # UTC; none after 23:00
 
-# How many percent of the paid payments are refunded; the odds of why, with the note, and of how many percent a part is.
+# How many percent of the paid payments are refunded; the odds of how many percent of one, and of why, with a note.
 REFUNDED = 6
+PERCENT = {100: 75, 50: 6, 20: 11, 10: 8}
 FULL_REFUNDS = {
     (Reason.REQUESTED_BY_CUSTOMER, ""): 40,
     (Reason.REQUESTED_BY_CUSTOMER, "Sent back unopened."): 14,
@@ -184,4 +185,3 @@ PARTIAL_REFUNDS = {
     (Reason.REQUESTED_BY_CUSTOMER, ""): 25,
     (Reason.OTHER, "Goodwill for a late delivery."): 30,
 }
-PARTS = {10: 30, 20: 40, 50: 30}

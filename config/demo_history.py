@@ -1,8 +1,8 @@
 """Rows of the past: payments, what they took at the sandbox, and the events, as live ones would have left them.
-Refunds and payouts are added by demo_refunds.py and demo_payouts.py.
 
 Everything is made in memory by the state tables of the live code, then written with one insert a table. A test
-runs the worker and the emulator over the result: neither finds anything to do or to correct.
+runs the worker and the emulator over the result: neither finds anything to do or to correct. What comes after the
+payments is added by demo_refunds.py and demo_payouts.py.
 """
 
 from collections import Counter
@@ -69,7 +69,7 @@ class Attempt:
 @dataclass
 class History:
     """The rows so far. `clock` is the moment that the story has come to; each step happens at it. In the beginning it
-    says when the history ends. `paid` are the attempts that took money."""
+    says when the history ends. `paid` holds the attempts that took money, which refunds give back."""
 
     merchant: Merchant
     random: Random

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from accounts.models import User
-from config.demo_catalogue import FULL_REFUNDS, MARKET_OF, PARTIAL_REFUNDS, PARTS, REFUNDED
+from config.demo_catalogue import FULL_REFUNDS, MARKET_OF, PARTIAL_REFUNDS, PERCENT, REFUNDED
 from config.demo_history import Attempt, History
 from core.idempotency import fingerprint
 from core.state import can_move, move_to
@@ -44,12 +44,12 @@ class Refunds:
         self.history, self.team = history, team
 
     def give_back(self, attempt: Attempt) -> None:
-        """All of it three times out of four, from the request to the outcome."""
-        payment = attempt.payment
-        if self.history.random.random() < 0.75:
+        """All of it or a part, from the request to the outcome."""
+        payment, percent = attempt.payment, self.history.pick(PERCENT)
+        if percent == 100:
             refund, txn = self._ask_for(attempt, None, *self.history.pick(FULL_REFUNDS))
         else:
-            part = MARKET_OF[payment.currency].share_of(payment.amount, self.history.pick(PARTS))
+            part = MARKET_OF[payment.currency].share_of(payment.amount, percent)
             refund, txn = self._ask_for(attempt, part, *self.history.pick(PARTIAL_REFUNDS))
         self.history.wait(0.05, 0.25)
         self._begin(refund, txn)

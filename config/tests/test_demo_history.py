@@ -138,7 +138,7 @@ class TestHistory:
 class TestConsistency:
     """What the live code would have written, row by row."""
 
-    def test_events_are_gap_free_and_end_in_the_payment_as_it_is(self):
+    def test_events_are_gap_free_and_end_in_the_row_as_it_is(self):
         events = defaultdict(list)
         for event in Event.objects.order_by("id"):
             assert event.type in EVENT_TYPES
