@@ -11,6 +11,8 @@ from django.utils import timezone
 from accounts.models import Membership, Merchant, User
 from accounts.services import make_default, support_group
 from config.demo_history import History
+from config.demo_payouts import tell_payouts
+from config.demo_refunds import tell_refunds
 from config.demo_stories import DAYS, SEED, tell_history
 from core.ids import new_id
 from ledger.models import BankAccount
@@ -36,9 +38,11 @@ def seed(now: datetime) -> History | None:
     random = Random(SEED)  # noqa: S311 sample data
     with transaction.atomic():
         merchant = _make_store(end - timedelta(days=DAYS + 3), random)
-        _make_people(merchant, random)
-        _open_account(merchant, random)
+        team = _make_people(merchant, random)
+        account = _open_account(merchant, random, by=team["owner"])
         history = tell_history(merchant, end)
+        tell_refunds(history, [team["owner"], team["finance"]])
+        tell_payouts(history, account)
         history.save()
     return history
 
@@ -65,7 +69,8 @@ def _make_store(opened: datetime, random: Random) -> Merchant:
     return merchant
 
 
-def _make_people(merchant: Merchant, random: Random) -> None:
+def _make_people(merchant: Merchant, random: Random) -> dict[str, User]:
+    """Answers with the store's team, by role."""
     password = make_password(PASSWORD, salt=SALT)  # slow by design, so once for all
     joined = merchant.created_at
 
@@ -80,22 +85,25 @@ def _make_people(merchant: Merchant, random: Random) -> None:
             **fields,
         )
 
-    for email, name, role in TEAM:
+    team = {role: make(email, name) for email, name, role in TEAM}
+    for role, user in team.items():
         Membership.objects.create(
             id=new_id("mem", at=joined, randomness=random.randbytes(10)),
             merchant=merchant,
-            user=make(email, name),
-            email=email,
+            user=user,
+            email=user.email,
             role=role,
             joined_at=joined,
             created_at=joined,
         )
     make(SUPPORT, "Sam Support", is_staff=True).groups.add(support_group())
     make(ADMIN, "Ada Admin", is_staff=True, is_superuser=True)
+    return team
 
 
-def _open_account(merchant: Merchant, random: Random) -> None:
-    """Where the store's dollars go, each Monday or when somebody asks; to be tried, nothing was paid out yet."""
+def _open_account(merchant: Merchant, random: Random, *, by: User) -> BankAccount:
+    """Where the store's dollars went each Monday, and go when somebody asks; those of other currencies wait for an
+    account of theirs."""
     number = "000123456789"
     account = BankAccount(
         id=new_id("ba", at=merchant.created_at, randomness=random.randbytes(10)),
@@ -108,8 +116,9 @@ def _open_account(merchant: Merchant, random: Random) -> None:
         account_number=number,
         last4=number[-4:],
         schedule=BankAccount.Schedule.WEEKLY,
-        created_by=User.objects.get(email=OWNER),
+        created_by=by,
         created_at=merchant.created_at,
     )
     account.due_at = next_time(account, timezone.now())
     account.save()
+    return account

@@ -1,13 +1,18 @@
 """The ledger of the sample history: what ledger.services would have booked, at its own time."""
 
 from datetime import datetime, timedelta
+from operator import attrgetter
 from random import Random
 from typing import Any
 
 from accounts.models import Merchant
 from core.ids import new_id
-from ledger.models import BALANCE_OF, Account, Entry, Journal, Kind, Settlement
+from ledger.models import BALANCE_OF, Account, Entry, Journal, Kind, Payout, Settlement
+from ledger.services.booking import Line
 from payments.models import Transaction
+from refunds.models import Refund
+
+Source = Transaction | Refund | Payout  # what a journal is about: its amount is what is booked
 
 REST = timedelta(days=1, hours=1)  # after the end: the day of seeding finds nothing to do
 
@@ -27,11 +32,11 @@ class Books:
 
     def capture(self, txn: Transaction, at: datetime) -> None:
         """Money was taken, and settled if there was time for it."""
-        journal = self._book(Kind.CAPTURE, txn, at, debit=Account.PROVIDER_RECEIVABLE, credit=Account.MERCHANT_PENDING)
+        journal = self._move(Kind.CAPTURE, txn, at, debit=Account.PROVIDER_RECEIVABLE, credit=Account.MERCHANT_PENDING)
         due_at = at + timedelta(days=self.merchant.settlement_delay_days)
         settled = due_at <= self.end
         if settled:
-            self._book(Kind.SETTLEMENT, txn, due_at, debit=Account.MERCHANT_PENDING, credit=Account.MERCHANT_AVAILABLE)
+            self._move(Kind.SETTLEMENT, txn, due_at, debit=Account.MERCHANT_PENDING, credit=Account.MERCHANT_AVAILABLE)
         self.settlements.append(
             Settlement(
                 id=self._id("stl", at),
@@ -41,11 +46,51 @@ class Books:
             )
         )
 
-    def _book(self, kind: Kind, txn: Transaction, at: datetime, *, debit: Account, credit: Account) -> Journal:
-        common: dict[str, Any] = {"merchant": self.merchant, "currency": txn.currency, "created_at": at}
-        journal = Journal(id=self._id("jnl", at), kind=kind, source_id=txn.pk, **common)
+    def refund_reserved(self, refund: Refund, at: datetime) -> None:
+        self._move(Kind.REFUND_RESERVED, refund, at, debit=Account.MERCHANT_AVAILABLE, credit=Account.REFUND_CLEARING)
+
+    def refund_succeeded(self, refund: Refund, at: datetime) -> None:
+        self._move(Kind.REFUND_SUCCEEDED, refund, at, debit=Account.REFUND_CLEARING, credit=Account.PROVIDER_RECEIVABLE)
+
+    def refund_undone(self, refund: Refund, at: datetime) -> None:
+        """It failed after it had succeeded: both facts are reversed."""
+        self._reverse(Kind.REFUND_SUCCEEDED, refund, at)
+        self._reverse(Kind.REFUND_RESERVED, refund, at)
+
+    def payout_created(self, payout: Payout, at: datetime) -> None:
+        self._move(Kind.PAYOUT_CREATED, payout, at, debit=Account.MERCHANT_AVAILABLE, credit=Account.PAYOUT_CLEARING)
+
+    def payout_paid(self, payout: Payout, at: datetime) -> None:
+        self._move(Kind.PAYOUT_PAID, payout, at, debit=Account.PAYOUT_CLEARING, credit=Account.PROVIDER_RECEIVABLE)
+
+    def available(self, currency: str) -> list[Entry]:
+        """The entries that payouts settle, the oldest first, as open_entries() finds them before there is a payout."""
+        balance = BALANCE_OF[Account.MERCHANT_AVAILABLE]
+        entries = [entry for entry in self.entries if (entry.currency, entry.balance) == (currency, balance)]
+        return sorted(entries, key=attrgetter("pk"))
+
+    def _move(self, kind: Kind, source: Source, at: datetime, *, debit: Account, credit: Account) -> Journal:
+        lines = [(debit, source.amount), (credit, -source.amount)]
+        return self._book(kind, source.pk, source.currency, lines, at)
+
+    def _reverse(self, kind: Kind, source: Source, at: datetime) -> None:
+        journal = next(row for row in self.journals if (row.kind, row.source_id) == (kind, source.pk))
+        lines = [(Account(entry.account), -entry.amount) for entry in self.entries if entry.journal_id == journal.pk]
+        self._book(Kind.REVERSAL, journal.pk, journal.currency, lines, at, reverses=journal)
+
+    def _book(
+        self,
+        kind: Kind,
+        source_id: str,
+        currency: str,
+        lines: list[Line],
+        at: datetime,
+        reverses: Journal | None = None,
+    ) -> Journal:
+        common: dict[str, Any] = {"merchant": self.merchant, "currency": currency, "created_at": at}
+        journal = Journal(id=self._id("jnl", at), kind=kind, source_id=source_id, reverses=reverses, **common)
         self.journals.append(journal)
-        for account, amount in ((debit, txn.amount), (credit, -txn.amount)):
+        for account, amount in lines:
             self.entries.append(
                 Entry(
                     id=self._id("ent", at),

@@ -6,6 +6,7 @@ Every name, address and number is made up: example.com (RFC 2606), 555-01xx and 
 from dataclasses import dataclass
 
 from payments.models import Method
+from refunds.models import Reason
 
 # What the shop sells, in US cents.
 PRODUCTS = [
@@ -45,7 +46,14 @@ class Market:
 
     def price(self, cents: int) -> int:
         """Minor units of this market's currency, above zero."""
-        return max(cents * self.rate // 100 // self.step, 1) * self.step
+        return self._rounded(cents * self.rate // 100)
+
+    def share_of(self, amount: int, percent: int) -> int:
+        """Minor units too, as round as a price."""
+        return self._rounded(amount * percent // 100)
+
+    def _rounded(self, amount: int) -> int:
+        return max(amount // self.step, 1) * self.step
 
 
 MARKETS = [
@@ -136,9 +144,17 @@ MARKETS = [
     ),
 ]
 
+MARKET_OF = {market.currency: market for market in MARKETS}
+
 # The odds of how a payment ends, and of the test cards of payments.cards that bring it about.
 ENDINGS = {"paid": 870, "failed": 60, "lapsed": 50, "withdrawn": 20}
-GOOD_CARDS = {"4242424242424242": 48, "4111111111111111": 14, "5555555555554444": 28, "378282246310005": 10}
+GOOD_CARDS = {
+    "4242424242424242": 48,
+    "4111111111111111": 14,
+    "5555555555554444": 28,
+    "378282246310005": 10,
+    "4000000000005126": 2,  # its refunds fail
+}
 SECURE_CARDS = {"4000002500003155": 60, "4000002760003184": 25, "4000000000003220": 15}
 BAD_CARDS = {
     "4000000000000002": 34,
@@ -152,3 +168,20 @@ BAD_CARDS = {
 }
 QUANTITIES = {1: 78, 2: 16, 3: 6}
 HOURS = [3, 2, 2, 1, 1, 2, 4, 6, 8, 9, 9, 10, 11, 11, 12, 13, 14, 14, 13, 13, 12, 9, 6]  # UTC; none after 23:00
+
+# How many percent of the paid payments are refunded; the odds of how many percent of one, and of why, with a note.
+REFUNDED = 6
+PERCENT = {100: 75, 50: 6, 20: 11, 10: 8}
+FULL_REFUNDS = {
+    (Reason.REQUESTED_BY_CUSTOMER, ""): 40,
+    (Reason.REQUESTED_BY_CUSTOMER, "Sent back unopened."): 14,
+    (Reason.PRODUCT_UNACCEPTABLE, "Damaged on the way, photos by mail."): 16,
+    (Reason.PRODUCT_NOT_RECEIVED, "The carrier lost the parcel."): 12,
+    (Reason.DUPLICATE, "Ordered twice by mistake."): 12,
+    (Reason.OTHER, "Sold out after all."): 6,
+}
+PARTIAL_REFUNDS = {
+    (Reason.PRODUCT_UNACCEPTABLE, "Small flaw; keeps it at a lower price."): 45,
+    (Reason.REQUESTED_BY_CUSTOMER, ""): 25,
+    (Reason.OTHER, "Goodwill for a late delivery."): 30,
+}

@@ -1,7 +1,8 @@
 """Rows of the past: payments, what they took at the sandbox, and the events, as live ones would have left them.
 
 Everything is made in memory by the state tables of the live code, then written with one insert a table. A test
-runs the worker and the emulator over the result: neither finds anything to do or to correct.
+runs the worker and the emulator over the result: neither finds anything to do or to correct. What comes after the
+payments is added by demo_refunds.py and demo_payouts.py.
 """
 
 from collections import Counter
@@ -19,6 +20,7 @@ from core.idempotency import fingerprint
 from core.ids import new_id
 from core.renderers import to_json
 from core.state import move_to
+from ledger.models import Payout, PayoutLine
 from notifications.models import Event
 from payments.cards import TEST_CARDS
 from payments.models import (
@@ -36,7 +38,8 @@ from payments.providers.sandbox import METHODS
 from payments.serializers import MerchantPayment
 from payments.services.payments import PAYMENT_LIFETIME
 from payments.services.status import AUTHORIZATION_LIFETIME, EXPIRES, order_key
-from sandbox.models import Charge
+from refunds.models import Refund
+from sandbox.models import Charge, Operation, Transfer
 
 # What decides about a charge's money: the emulator compares it when a key comes a second time.
 CHARGE_TERMS = ("account", "amount", "currency", "method", "token", "phone", "capture")
@@ -65,7 +68,8 @@ class Attempt:
 
 @dataclass
 class History:
-    """The rows so far. `clock` is the moment that the story has come to; each step happens at it."""
+    """The rows so far. `clock` is the moment that the story has come to; each step happens at it. In the beginning it
+    says when the history ends. `paid` holds the attempts that took money, which refunds give back."""
 
     merchant: Merchant
     random: Random
@@ -74,12 +78,20 @@ class History:
     payments: list[Payment] = field(default_factory=list)
     transactions: list[Transaction] = field(default_factory=list)
     charges: list[Charge] = field(default_factory=list)
+    paid: list[Attempt] = field(default_factory=list)
+    refunds: list[Refund] = field(default_factory=list)
+    operations: list[Operation] = field(default_factory=list)
+    payouts: list[Payout] = field(default_factory=list)
+    payout_lines: list[PayoutLine] = field(default_factory=list)
+    transfers: list[Transfer] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     sequences: Counter[str] = field(default_factory=Counter)
+    end: datetime = field(init=False)
     books: Books = field(init=False)
 
     def __post_init__(self) -> None:
-        self.books = Books(self.merchant, self.random, end=self.clock)
+        self.end = self.clock
+        self.books = Books(self.merchant, self.random, end=self.end)
 
     # --- Small things -------------------------------------------------------------------------
     def wait(self, least: float, most: float) -> None:
@@ -93,17 +105,21 @@ class History:
         return new_id(prefix, at=self.clock, randomness=self.random.randbytes(10))
 
     def tell(self, payment: Payment, name: str) -> None:
-        """The event of a change, its payload as publish() writes it."""
         payment.updated_at = self.clock
-        self.sequences[payment.pk] += 1
+        self.publish(f"payment.{name}", payment.pk, MerchantPayment(payment).data)
+
+    def publish(self, event_type: str, object_id: str, data: Any, *, actor: str = "") -> None:
+        """The event of a change, its payload as publish() in notifications/services/events.py writes it."""
+        self.sequences[object_id] += 1
         self.events.append(
             Event(
                 id=self.new_id("evt"),
-                merchant_id=payment.merchant_id,
-                type=f"payment.{name}",
-                object_id=payment.pk,
-                sequence=self.sequences[payment.pk],
-                payload=to_json(MerchantPayment(payment).data).decode(),
+                merchant_id=self.merchant.pk,
+                type=event_type,
+                object_id=object_id,
+                sequence=self.sequences[object_id],
+                payload=to_json(data).decode(),
+                actor=actor,
                 created_at=self.clock,
             )
         )
@@ -201,6 +217,7 @@ class History:
             return_url=reverse("checkout_return", args=[payment.pk]),
             status=Charge.Status.PROCESSING if by_card else awaits,
             created_at=self.clock,
+            updated_at=self.clock,
         )
         charge.fingerprint = fingerprint({name: getattr(charge, name) for name in CHARGE_TERMS})
         self.charges.append(charge)
@@ -210,14 +227,14 @@ class History:
         """The provider wants the payer to act: 3-D Secure, a log-in, a PIN on the phone, a transfer."""
         self.wait(0.4, 0.9)
         if attempt.charge.status == Charge.Status.PROCESSING:
-            move_to(attempt.charge, Charge.Status.REQUIRES_ACTION)
+            self._move_charge(attempt.charge, Charge.Status.REQUIRES_ACTION)
         self._record(attempt, TransactionStatus.REQUIRES_ACTION)
         attempt.payment.next_action = attempt.charge.as_dict()["next_action"]
         by_bank = attempt.charge.method == Charge.Method.BANK_TRANSFER
         self.move(attempt.payment, Status.PENDING if by_bank else Status.REQUIRES_ACTION)
 
     def approve(self, attempt: Attempt) -> None:
-        move_to(attempt.charge, Charge.Status.PROCESSING)
+        self._move_charge(attempt.charge, Charge.Status.PROCESSING)
         attempt.charge.approved = True
         self.wait(0.2, 0.6)
         self._process(attempt.payment, attempt.txn)
@@ -230,21 +247,26 @@ class History:
     def succeed(self, attempt: Attempt) -> None:
         payment, charge = attempt.payment, attempt.charge
         self.wait(0.4, 0.9)
-        move_to(charge, Charge.Status.SUCCEEDED if charge.capture else Charge.Status.AUTHORIZED)
+        self._move_charge(charge, Charge.Status.SUCCEEDED if charge.capture else Charge.Status.AUTHORIZED)
         charge.amount_captured = payment.amount_captured = charge.amount if charge.capture else 0
         self._record(attempt, TransactionStatus.SUCCEEDED)
         if charge.capture:
             self.books.capture(attempt.txn, self.clock)
+            self.paid.append(attempt)
         self.move(payment, Status.COMPLETED if charge.capture else Status.AUTHORIZED)
 
     def fail(self, attempt: Attempt, code: str, decline_code: str = "") -> None:
         self.wait(0.4, 0.9)
-        move_to(attempt.charge, Charge.Status.FAILED)
+        self._move_charge(attempt.charge, Charge.Status.FAILED)
         attempt.charge.failure_code, attempt.charge.decline_code = code, decline_code
         attempt.txn.failure_code, attempt.txn.provider_code = code, decline_code or code
         self._record(attempt, TransactionStatus.FAILED)
         attempt.payment.failure_code = code
         self.move(attempt.payment, Status.FAILED if attempt.txn.is_last_attempt else Status.PENDING)
+
+    def _move_charge(self, charge: Charge, status: str) -> None:
+        move_to(charge, status)
+        charge.updated_at = self.clock
 
     def _process(self, payment: Payment, txn: Transaction) -> None:
         if payment.order_id:
@@ -266,7 +288,8 @@ class History:
         move_to(payment, status)
         payment.next_action = payment.next_action if status in (Status.REQUIRES_ACTION, Status.PENDING) else None
         payment.order_key = payment.order_key if status in HOLDS_ORDER else None
-        payment.completed_at = self.clock if status == Status.COMPLETED else None
+        if status == Status.COMPLETED:
+            payment.completed_at = payment.completed_at or self.clock
         if status == Status.AUTHORIZED:
             payment.expires_at = self.clock + AUTHORIZATION_LIFETIME
         payment.due_at = payment.expires_at if status in EXPIRES else None
@@ -285,7 +308,12 @@ class History:
             self.transactions,
             self.charges,
             self.events,
+            self.refunds,
+            self.operations,
             *self.books.tables,
+            self.payouts,
+            self.payout_lines,
+            self.transfers,
         ]
         for rows in tables:
             model: Any = type(rows[0])

@@ -13,6 +13,7 @@ from config.demo_catalogue import (
     ENDINGS,
     GOOD_CARDS,
     HOURS,
+    MARKET_OF,
     MARKETS,
     PRODUCTS,
     QUANTITIES,
@@ -229,8 +230,7 @@ class Shop:
 
     def _start(self, payment: Payment, method: str) -> Attempt:
         """An attempt that waits for the payer's approval elsewhere."""
-        market = next(market for market in MARKETS if market.currency == payment.currency)
-        phone = payment.customer_phone or market.phone.format(self.random.randrange(100))
+        phone = payment.customer_phone or MARKET_OF[payment.currency].phone.format(self.random.randrange(100))
         attempt = self.history.attempt(
             payment, method, phone=phone if method == Method.MOBILE_MONEY else "", last=False
         )

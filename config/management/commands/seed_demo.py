@@ -17,4 +17,5 @@ class Command(BaseCommand):
             raise CommandError("Sample data is for the embedded demo only (DEMO=true).")
         history = seed(timezone.now())
         if history is not None:
-            self.stdout.write(f"Made a store with {len(history.payments)} payments.")
+            made = f"{len(history.payments)} payments, {len(history.refunds)} refunds, {len(history.payouts)} payouts"
+            self.stdout.write(f"Made a store with {made}.")
