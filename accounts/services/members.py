@@ -81,9 +81,8 @@ def send_invitation(member: Membership, *, by: User) -> None:
 
 def mail_owners(merchant: Merchant, template: str, context: dict[str, str]) -> None:
     """What the owners must know at once, in case it was not one of them."""
-    owners = merchant.memberships.filter(role=Membership.Role.OWNER, user__is_active=True).select_related("user")
-    for owner in owners:
-        queue_email(template, to=owner.user.email, context=context, merchant_id=merchant.pk)
+    for owner in User.objects.filter(memberships__merchant=merchant, memberships__role=OWNER, is_active=True):
+        queue_email(template, to=owner.email, context=context, merchant_id=merchant.pk)
 
 
 def invited_member(token: str) -> Membership:
