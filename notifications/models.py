@@ -48,7 +48,8 @@ FAILING_AFTER = 3  # failures in a row
 
 
 class Event(models.Model):
-    """A snapshot of an object at the moment of a change. `sequence` counts the events of one object from 1."""
+    """A snapshot of an object at the moment of a change. `sequence` counts the events of one object from 1,
+    with a leap where those before were pruned."""
 
     id = IdField("evt")
     merchant = models.ForeignKey(Merchant, models.PROTECT, related_name="events")

@@ -34,7 +34,7 @@ class EventDetails(serializers.Serializer):
     id = serializers.CharField(help_text="The event's id, and the webhook-id of its deliveries")
     type = serializers.ChoiceField([(name, name) for name in EVENT_TYPES], help_text="What happened")
     object_id = serializers.CharField(help_text="What it happened to")
-    sequence = serializers.IntegerField(help_text="Counts the events of the object from 1")
+    sequence = serializers.IntegerField(help_text="Counts the events of the object; a later one is greater")
     data = SnapshotField(  # type: ignore[assignment]
         source="payload", help_text="The object as the API showed it then"
     )

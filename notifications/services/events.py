@@ -11,7 +11,7 @@ from django.db.models import Max
 from django.utils import timezone
 
 from core.actor import current_actor
-from core.ids import first_id
+from core.ids import first_id, is_id, made_at
 from core.renderers import to_json
 from core.request_id import current_request_id
 from notifications.mails import Payer
@@ -19,6 +19,7 @@ from notifications.models import EVENT_TYPES, Event, WebhookDelivery, WebhookEnd
 from notifications.services.mails import queue_mails
 
 MAX_SNAPSHOT_BYTES = 19_000  # a webhook is this and some 300 bytes; Standard Webhooks 1.0 asks for 20 kB at most
+SEQUENCE_STEP = 1_000_000  # more events than an object has within EVENT_RETENTION_DAYS
 PRUNE_BATCH = 500
 PRUNE_BATCHES = 20  # in one turn
 
@@ -50,16 +51,25 @@ def record_event(event_type: str, *, merchant_id: str, object_id: str, data: Map
         raise RuntimeError("publish() belongs in the transaction of the change that it tells of.")
     if event_type not in EVENT_TYPES:
         raise ValueError(f"{event_type} is not in EVENT_TYPES.")
-    last = Event.objects.filter(object_id=object_id).aggregate(last=Max("sequence"))["last"] or 0
     return Event.objects.create(
         merchant_id=merchant_id,
         type=event_type,
         object_id=object_id,
-        sequence=last + 1,
+        sequence=_next_sequence(object_id),
         payload=_snapshot(data),
         actor=current_actor(),
         request_id=current_request_id(),
     )
+
+
+def _next_sequence(object_id: str) -> int:
+    """The number after that of the object's last event. Where all were pruned, or none ever was, the object's age says
+    where to begin, above whatever it can have given before: numbers only grow."""
+    last = Event.objects.filter(object_id=object_id).aggregate(last=Max("sequence"))["last"]
+    if last is None:
+        age = timezone.now() - made_at(object_id) if is_id(object_id) else timedelta()
+        last = max(age // timedelta(days=settings.EVENT_RETENTION_DAYS), 0) * SEQUENCE_STEP
+    return last + 1
 
 
 def deliver_to(endpoints: Iterable[WebhookEndpoint], event: Event) -> list[WebhookDelivery]:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.utils import timezone
 
+from core.ids import new_id
 from notifications.models import Event, WebhookDelivery
 from notifications.services import (
     EndpointDisabled,
@@ -216,6 +217,24 @@ class TestPrune:
         assert prune_events() == 3
         assert Event.objects.get().sequence == 2
         assert WebhookDelivery.objects.get().log.count() == 1
+
+    def test_lets_no_number_come_again(self, tell, after, settings):
+        settings.EVENT_RETENTION_DAYS = 30
+        payment = new_id("pay")
+        numbers = [tell(object_id=payment).sequence for _n in range(3)]
+        for days in (29, 31, 31, 400):
+            after(days)
+            prune_events()
+            numbers += [tell(object_id=payment).sequence for _n in range(2)]
+        assert numbers == sorted(set(numbers))
+        assert numbers[:5] == [1, 2, 3, 4, 5]
+        assert numbers[5] > 1000
+
+    def test_changes_nothing_for_what_is_young_or_of_a_fast_clock(self, tell, settings):
+        settings.EVENT_RETENTION_DAYS = 30
+        for days in (-1, 29):
+            payment = new_id("pay", at=timezone.now() - timedelta(days=days))
+            assert [tell(object_id=payment).sequence for _n in range(2)] == [1, 2]
 
     def test_keeps_what_is_still_to_be_delivered(self, endpoint, tell, after):
         endpoint()
