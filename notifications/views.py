@@ -37,10 +37,21 @@ EVENTS, EMAILS, WEBHOOKS = "Events", "Emails", "Webhooks"
 
 
 # --- Events -----------------------------------------------------------------------------------
-class EventsView(AccessView):
+SEEN = "Of what one may not read otherwise (payouts, say), one sees no events."
+
+
+class EventsAccess(AccessView):
+    """What both views of events share."""
+
+    noun, plural = "event", "events"
+
+    def events(self) -> QuerySet[Event]:
+        return services.visible_events(self.merchant, self.access.permissions)
+
+
+class EventsView(EventsAccess):
     """What happened."""
 
-    plural = "events"
     needs = {"GET": "events:read"}
 
     @described(
@@ -50,22 +61,22 @@ class EventsView(AccessView):
         tag=EVENTS,
         errors=LIST_ERRORS,
         parameters=[EventFilters.described()],
+        description=SEEN,
     )
     def get(self, request: Request) -> Response:
-        listing = EventFilters(request.query_params, Event.objects.filter(merchant=self.merchant)).listing()
+        listing = EventFilters(request.query_params, self.events()).listing()
         page = paginate(request, listing.rows, ascending=listing.ascending)
         return answer_page(self.plural, page, EventDetails(page.rows, many=True).data, listing.note or "Events.")
 
 
-class EventView(AccessView):
+class EventView(EventsAccess):
     """One event."""
 
-    noun = "event"
     needs = {"GET": "events:read"}
 
-    @described("getEvent", "One event", EventDetails, tag=EVENTS)
+    @described("getEvent", "One event", EventDetails, tag=EVENTS, description=SEEN)
     def get(self, request: Request, event_id: str) -> Response:
-        event = get_object_or_404(Event, merchant=self.merchant, pk=event_id)
+        event = get_object_or_404(self.events(), pk=event_id)
         return answer(self.noun, EventDetails(event).data, event.type)
 
 

@@ -14,7 +14,7 @@ from notifications.services.endpoints import (
     send_test_event,
     update_endpoint,
 )
-from notifications.services.events import prune_events, publish
+from notifications.services.events import prune_events, publish, visible_events
 from notifications.services.mails import choose_emails, email_choices
 
 __all__ = [
@@ -39,4 +39,5 @@ __all__ = [
     "send_due",
     "send_test_event",
     "update_endpoint",
+    "visible_events",
 ]

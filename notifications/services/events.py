@@ -1,15 +1,16 @@
 """An event is written in the commit of the change that it tells of, with a delivery to every endpoint that listens and
 the mails that its type sends."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import Max
+from django.db.models import Max, QuerySet
 from django.utils import timezone
 
+from accounts.models import Merchant
 from core.actor import current_actor
 from core.ids import first_id, is_id, made_at
 from core.renderers import to_json
@@ -18,6 +19,14 @@ from notifications.mails import Payer
 from notifications.models import EVENT_TYPES, Event, WebhookDelivery, WebhookEndpoint
 from notifications.services.mails import queue_mails
 
+# Who may read what a noun's events show of it.
+READ_PERMISSIONS = {
+    "payment": "payments:read",
+    "refund": "refunds:read",
+    "dispute": "refunds:read",
+    "payout": "payouts:read",
+    "webhook_endpoint": "webhooks:read",
+}
 MAX_SNAPSHOT_BYTES = 19_000  # a webhook is this and some 300 bytes; Standard Webhooks 1.0 asks for 20 kB at most
 SEQUENCE_STEP = 1_000_000  # more events than an object has within EVENT_RETENTION_DAYS
 PRUNE_BATCH = 500
@@ -92,6 +101,13 @@ def _snapshot(data: Mapping[str, Any]) -> str:
         omitted.append(largest)
         text = to_json(kept | {"omitted": omitted})
     return text.decode()
+
+
+def visible_events(merchant: Merchant, permissions: Collection[str]) -> QuerySet[Event]:
+    """The merchant's events of what these permissions let somebody read."""
+    types = [name for name in EVENT_TYPES if READ_PERMISSIONS[name.partition(".")[0]] in permissions]
+    events = Event.objects.filter(merchant=merchant)
+    return events if types == EVENT_TYPES else events.filter(type__in=types)
 
 
 def prune_events() -> int:

@@ -2,7 +2,10 @@
 
 import pytest
 
-from notifications.models import Event, WebhookDelivery, WebhookEndpoint
+from accounts.policy import POLICY
+from accounts.services import create_key
+from notifications.models import EVENT_TYPES, Event, WebhookDelivery, WebhookEndpoint
+from notifications.services.events import READ_PERMISSIONS
 
 JSON = "application/json"
 URL = "https://shop.example.com/hooks"
@@ -148,3 +151,74 @@ class TestWhoMay:
     )
     def test_webhooks_are_for_those_who_build(self, api, member, role, status):
         assert api.get("/api/v1/webhook-endpoints", headers=member(role)).status_code == status
+
+
+class TestWhoSees:
+    """Of four events, one of each kind of object."""
+
+    KINDS = {"payment", "refund", "payout", "webhook_endpoint"}
+
+    @pytest.fixture
+    def happened(self, tell):
+        types = ["payment.created", "refund.created", "payout.paid", "webhook_endpoint.disabled"]
+        return {name.partition(".")[0]: tell(name, object_id=name).pk for name in types}
+
+    @pytest.fixture
+    def key(self, shop, owner_user):
+        """`key("payments:read")`: the headers of a key that may read events, and this."""
+
+        def make(*scopes):
+            _row, secret = create_key(
+                shop, by=owner_user, by_role="owner", key=None, name="x", scopes=["events:read", *scopes]
+            )
+            return {"Authorization": f"Bearer {secret}"}
+
+        return make
+
+    @pytest.fixture
+    def seen(self, api, happened):
+        """The kinds whose events these headers see, in a list and one by one."""
+
+        def kinds(headers):
+            listed = {event["id"] for event in api.get("/api/v1/events", headers=headers).json()["events"]}
+            for kind, event in happened.items():
+                status = api.get(f"/api/v1/events/{event}", headers=headers).status_code
+                assert status == (200 if event in listed else 404), kind
+            return {kind for kind, event in happened.items() if event in listed}
+
+        return kinds
+
+    @pytest.mark.parametrize(
+        ("role", "hidden"),
+        [
+            ("owner", set()),
+            ("admin", set()),
+            ("finance", {"webhook_endpoint"}),
+            ("viewer", {"webhook_endpoint"}),
+            ("developer", {"payout"}),
+            ("support", {"payout", "webhook_endpoint"}),
+        ],
+    )
+    def test_members_see_events_of_what_they_may_read(self, seen, member, role, hidden):
+        assert seen(member(role)) == self.KINDS - hidden
+
+    @pytest.mark.parametrize(
+        ("scopes", "kinds"),
+        [
+            ([], set()),
+            (["payments:read"], {"payment"}),
+            (["refunds:read", "payouts:read"], {"refund", "payout"}),
+            (["webhooks:read"], {"webhook_endpoint"}),
+        ],
+    )
+    def test_keys_see_events_of_what_they_may_read(self, seen, key, scopes, kinds):
+        assert seen(key(*scopes)) == kinds
+
+    def test_a_type_that_one_may_not_read_has_no_events(self, api, member, happened):
+        answer = api.get("/api/v1/events?type=payout.paid,payment.created", headers=member("support"))
+        assert [event["id"] for event in answer.json()["events"]] == [happened["payment"]]
+        assert api.get("/api/v1/events?type=payout.paid", headers=member("developer")).json()["events"] == []
+
+    def test_every_type_says_who_may_read_it(self):
+        assert {name.partition(".")[0] for name in EVENT_TYPES} == set(READ_PERMISSIONS)
+        assert set(READ_PERMISSIONS.values()) <= set(POLICY)
