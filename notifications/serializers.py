@@ -7,7 +7,7 @@ from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
 from core.api import StrictSerializer
-from core.fields import FlagField, OneOfField, OptionalField, SetField, TextField, TimeField
+from core.fields import FlagField, NumberField, OneOfField, OptionalField, SetField, TextField, TimeField
 from core.mail import Email, Reason, Status
 from core.targets import MAX_URL_LENGTH
 from notifications import examples
@@ -17,6 +17,7 @@ from notifications.models import DESCRIPTION_LENGTH, EVENT_TYPES, PATTERNS, Webh
 
 STATUSES = [choice for choice in WebhookEndpoint.Status.choices if choice[0] != WebhookEndpoint.Status.DELETED]
 MAX_PATTERNS = 100
+MAX_OVERLAP_HOURS = 24
 
 
 # --- Events -----------------------------------------------------------------------------------
@@ -135,6 +136,21 @@ class NewEndpoint(EndpointDetails):
     secret = serializers.CharField(
         allow_null=True, help_text="Signs every message; keep it now. null when the request is a replay"
     )
+
+
+class RotateRequest(StrictSerializer):
+    """How the secrets before the new one end."""
+
+    overlap_hours = NumberField(
+        minimum=0,
+        maximum=MAX_OVERLAP_HOURS,
+        pattern="^([01]?[0-9]|2[0-4])$",
+        required=False,
+        default=MAX_OVERLAP_HOURS,
+        help_text="How long they sign as well; 0, after a leak, ends them now",
+    )
+
+    examples = {"overlap_hours": MAX_OVERLAP_HOURS}
 
 
 class ReplayRequest(StrictSerializer):

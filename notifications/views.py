@@ -1,5 +1,7 @@
 """The API of events and webhooks."""
 
+from datetime import timedelta
+
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from rest_framework.request import Request
@@ -31,6 +33,7 @@ from notifications.serializers import (
     NewEndpoint,
     Replayed,
     ReplayRequest,
+    RotateRequest,
 )
 
 EVENTS, EMAILS, WEBHOOKS = "Events", "Emails", "Webhooks"
@@ -221,10 +224,13 @@ class RotateView(EndpointView):
         "Replace the secret",
         NewEndpoint,
         tag=WEBHOOKS,
-        description="For 24 hours messages carry a signature by each of both secrets.",
+        body=RotateRequest,
+        description="Meanwhile messages carry a signature by each of them. When the answer is lost, ask again: the "
+        "secret that your server has goes on.",
     )
     def post(self, request: Request, endpoint_id: str) -> Response:
-        endpoint, secret = services.rotate_secret(self.find(endpoint_id))
+        overlap = timedelta(hours=read_body(RotateRequest, request)["overlap_hours"])
+        endpoint, secret = services.rotate_secret(self.find(endpoint_id), overlap=overlap)
         return answer(self.noun, {**EndpointDetails(endpoint).data, "secret": secret}, "Keep the new secret.")
 
 

@@ -100,6 +100,14 @@ class TestEndpoints:
         assert rotated["secret"].startswith("whsec_")
         assert rotated["secret"] != endpoint["secret"]
 
+    def test_end_an_old_secret_when_asked(self, send, endpoint):
+        path = f"webhook-endpoints/{endpoint['id']}/rotate-secret"
+        for hours, left in ((24, True), (0, False)):
+            assert send("post", path, overlap_hours=hours).status_code == 200
+            assert bool(WebhookEndpoint.objects.get().previous_secret) is left
+        for hours in (-1, 25, "x"):
+            assert error_of(send("post", path, overlap_hours=hours)) == (400, "parameter_invalid")
+
     def test_are_disabled_and_enabled(self, send, endpoint, pay):
         path = f"webhook-endpoints/{endpoint['id']}"
         assert send("post", f"{path}/disable").json()["webhook_endpoint"]["disabled_reason"] == "requested"

@@ -195,10 +195,10 @@ class TestChanges:
 
     def test_forget_the_secrets_of_a_deleted_endpoint(self, make):
         endpoint, _secret = make(key="k" * 64)
-        rotate_secret(endpoint)
+        rotate_secret(endpoint), rotate_secret(endpoint)
         delete_endpoint(endpoint)
         endpoint.refresh_from_db()
-        assert (endpoint.secret, endpoint.previous_secret) == ("", None)
+        assert (endpoint.secret, endpoint.previous_secret, endpoint.older_secret) == ("", None, None)
         assert not WebhookEndpoint.objects.kept().exists()
         for change in (delete_endpoint, enable_endpoint, disable_endpoint, rotate_secret, send_test_event):
             with pytest.raises(NotFound):
