@@ -216,9 +216,14 @@ def give_up_on(endpoint: WebhookEndpoint, reason: str) -> None:
 
 
 def _disable(endpoint: WebhookEndpoint, reason: str) -> None:
+    """The merchant's other endpoints hear of it; its people, unless it is one of them who asked for it."""
     stop(endpoint, Status.DISABLED, reason)
     publish(
-        ENDPOINT_DISABLED, merchant_id=endpoint.merchant_id, object_id=endpoint.pk, data=EndpointDetails(endpoint).data
+        ENDPOINT_DISABLED,
+        merchant_id=endpoint.merchant_id,
+        object_id=endpoint.pk,
+        data=EndpointDetails(endpoint).data,
+        mails=reason != Reason.REQUESTED,
     )
 
 

@@ -6,6 +6,7 @@ from django.db import IntegrityError
 from accounts.services import create_merchant
 from core.errors import NotFound, UrlForbidden
 from core.idempotency import IdempotencyKeyReused
+from core.mail import Email
 from core.state import IllegalTransition
 from notifications.models import EVENT_TYPES, PATTERNS, Event, WebhookDelivery, WebhookEndpoint, matches
 from notifications.services import (
@@ -176,6 +177,12 @@ class TestChanges:
         [told] = bodies("200")
         assert (told["object_id"], told["data"]["disabled_reason"]) == (made.pk, "requested")
         assert bodies("204") == []
+
+    def test_that_disable_it_write_no_mail_to_those_who_did_it(self, owner, make):
+        endpoint, _secret = make()
+        disable_endpoint(endpoint)
+        assert Event.objects.get().type == "webhook_endpoint.disabled"
+        assert not Email.objects.exists()
 
     def test_begin_with_a_clean_slate_when_it_is_enabled(self, endpoint, tell, send):
         made = endpoint("500")
