@@ -64,11 +64,13 @@ class EventsView(EventsAccess):
         tag=EVENTS,
         errors=LIST_ERRORS,
         parameters=[EventFilters.described()],
-        description=SEEN,
+        description=f"{SEEN} With the oldest first the list ends {services.COMMIT_SECONDS} seconds ago, so that a "
+        "program which follows it by its cursors misses none.",
     )
     def get(self, request: Request) -> Response:
         listing = EventFilters(request.query_params, self.events()).listing()
-        page = paginate(request, listing.rows, ascending=listing.ascending)
+        rows = services.settled(listing.rows) if listing.ascending else listing.rows
+        page = paginate(request, rows, ascending=listing.ascending)
         return answer_page(self.plural, page, EventDetails(page.rows, many=True).data, listing.note or "Events.")
 
 

@@ -15,10 +15,11 @@ from notifications.services.endpoints import (
     send_test_event,
     update_endpoint,
 )
-from notifications.services.events import prune_events, publish, visible_events
+from notifications.services.events import COMMIT_SECONDS, prune_events, publish, settled, visible_events
 from notifications.services.mails import choose_emails, email_choices
 
 __all__ = [
+    "COMMIT_SECONDS",
     "EndpointDisabled",
     "EventTypeUnknown",
     "Message",
@@ -40,6 +41,7 @@ __all__ = [
     "rotate_secret",
     "send_due",
     "send_test_event",
+    "settled",
     "update_endpoint",
     "visible_events",
 ]

@@ -29,6 +29,7 @@ READ_PERMISSIONS = {
 }
 MAX_SNAPSHOT_BYTES = 19_000  # a webhook is this and some 300 bytes; Standard Webhooks 1.0 asks for 20 kB at most
 SEQUENCE_STEP = 1_000_000  # more events than an object has within EVENT_RETENTION_DAYS
+COMMIT_SECONDS = 10  # longer than a change takes from its event to its commit
 PRUNE_BATCH = 500
 PRUNE_BATCHES = 20  # in one turn
 
@@ -108,6 +109,12 @@ def visible_events(merchant: Merchant, permissions: Collection[str]) -> QuerySet
     types = [name for name in EVENT_TYPES if READ_PERMISSIONS[name.partition(".")[0]] in permissions]
     events = Event.objects.filter(merchant=merchant)
     return events if types == EVENT_TYPES else events.filter(type__in=types)
+
+
+def settled(events: QuerySet[Event]) -> QuerySet[Event]:
+    """Those before which none can appear any more: an event has the id of its moment, and is seen from its commit on.
+    Whoever follows the list with a cursor would pass by one whose commit took longer than the next one's."""
+    return events.filter(pk__lt=first_id("evt", timezone.now() - timedelta(seconds=COMMIT_SECONDS)))
 
 
 def prune_events() -> int:

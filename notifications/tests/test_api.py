@@ -1,10 +1,15 @@
 """Events and webhooks by API."""
 
+from datetime import timedelta
+
 import pytest
+from django.utils import timezone
 
 from accounts.policy import POLICY
 from accounts.services import create_key
+from core.ids import new_id
 from notifications.models import EVENT_TYPES, Event, WebhookDelivery, WebhookEndpoint
+from notifications.services import COMMIT_SECONDS
 from notifications.services.events import READ_PERMISSIONS
 
 JSON = "application/json"
@@ -51,6 +56,45 @@ class TestEvents:
     @pytest.mark.parametrize("query", ["type=payment.exploded", "object=x", "created_after=yesterday"])
     def test_refuse_parameters_that_make_no_sense(self, send, query):
         assert send("get", f"events?{query}").status_code == 400
+
+
+class TestFollowing:
+    """A program that goes along the events, the oldest first, two at a time."""
+
+    @pytest.fixture
+    def follow(self, api, owner):
+        """The events that the program has not seen yet; where there is no next page it asks the last one again."""
+        at, seen = ["/api/v1/events?ordering=created&page_size=2"], []
+
+        def new():
+            found, url = [], at[0]
+            while url:
+                at[0] = url
+                page = api.get(url, headers=owner).json()
+                found += [event["object_id"] for event in page["events"] if event["id"] not in seen]
+                seen.extend(event["id"] for event in page["events"])
+                url = page["next"]
+            return found
+
+        return new
+
+    def test_misses_none_whose_commit_came_late(self, shop, follow, tell, time_machine):
+        start = timezone.now()
+        for number in range(3):
+            tell(object_id=f"old {number}")
+        time_machine.move_to(start + timedelta(seconds=60))
+        assert follow() == ["old 0", "old 1", "old 2"]
+        tell(object_id="quick")
+        assert follow() == []
+        begun = timezone.now() - timedelta(seconds=COMMIT_SECONDS - 5)
+        common = {"type": "payment.created", "sequence": 1, "payload": "{}"}
+        Event.objects.create(id=new_id("evt", at=begun), merchant=shop, object_id="slow", **common)
+        time_machine.move_to(start + timedelta(seconds=60 + COMMIT_SECONDS + 1))
+        assert follow() == ["slow", "quick"]
+
+    def test_is_for_programs_people_see_the_newest_at_once(self, send, tell):
+        tell()
+        assert len(send("get", "events").json()["events"]) == 1
 
 
 class TestEndpoints:
