@@ -141,7 +141,7 @@ class EndpointView(AccessView):
     noun, plural = "webhook_endpoint", "webhook_endpoints"
 
     def endpoints(self) -> QuerySet[WebhookEndpoint]:
-        return WebhookEndpoint.objects.kept().select_related("merchant").filter(merchant=self.merchant)
+        return WebhookEndpoint.objects.kept().sealed().filter(merchant=self.merchant)
 
     def find(self, endpoint_id: str) -> WebhookEndpoint:
         return get_object_or_404(self.endpoints(), pk=endpoint_id)
@@ -310,6 +310,7 @@ class DiagnoseView(EndpointView):
         Diagnosis,
         tag=WEBHOOKS,
         body=DiagnoseRequest,
+        errors=(services.SecretUnreadable,),
         description="Holds what your server has got against the endpoint's secret and the body that was sent. "
         "Nothing of it is kept.",
     )
@@ -326,7 +327,7 @@ class DeliveryView(AccessView):
     noun, plural = "webhook_delivery", "webhook_deliveries"
 
     def find(self, delivery_id: str) -> WebhookDelivery:
-        deliveries = WebhookDelivery.objects.select_related("event", "endpoint").filter(merchant=self.merchant)
+        deliveries = WebhookDelivery.objects.select_related("event").filter(merchant=self.merchant)
         return get_object_or_404(deliveries, pk=delivery_id)
 
 
@@ -389,6 +390,7 @@ class PreviewView(DeliveryView):
         "What would be sent now",
         MessageDetails,
         tag=WEBHOOKS,
+        errors=(services.SecretUnreadable,),
         description="Headers with their signature, and the body byte for byte. Nothing is sent.",
     )
     def get(self, request: Request, delivery_id: str) -> Response:

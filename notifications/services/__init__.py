@@ -1,6 +1,14 @@
 """Telling people. Other apps publish events; views, tasks and the back office call the rest, and nothing else."""
 
-from notifications.services.deliveries import Message, ReplayTooLarge, diagnose_message, preview, replay, resend
+from notifications.services.deliveries import (
+    Message,
+    ReplayTooLarge,
+    SecretUnreadable,
+    diagnose_message,
+    preview,
+    replay,
+    resend,
+)
 from notifications.services.dispatch import send_due
 from notifications.services.endpoints import (
     EndpointDisabled,
@@ -24,6 +32,7 @@ __all__ = [
     "EventTypeUnknown",
     "Message",
     "ReplayTooLarge",
+    "SecretUnreadable",
     "TooManyEndpoints",
     "choose_emails",
     "create_endpoint",

@@ -8,7 +8,8 @@ import orjson
 from django.db import transaction
 from django.utils import timezone
 
-from core.errors import ApiError
+from core.encryption import DecryptionError
+from core.errors import ApiError, NotFound
 from core.ids import first_id, is_id
 from core.renderers import to_json
 from notifications.diagnosis import Step, diagnose
@@ -26,6 +27,11 @@ Status = WebhookDelivery.Status
 class ReplayTooLarge(ApiError):
     status, code = 422, "replay_too_large"
     message = f"There are more than {MAX_REPLAY} events in that time. Replay a shorter one, and then the next."
+
+
+class SecretUnreadable(ApiError):
+    status, type, code = 409, "conflict", "webhook_secret_unreadable"
+    message = "The secret of this webhook endpoint cannot be read any more, and nothing is sent. Rotate it."
 
 
 @dataclass(frozen=True)
@@ -60,15 +66,28 @@ def _body_of(event: Event) -> bytes:
 
 
 def preview(delivery: WebhookDelivery) -> Message:
-    """A dry run: exactly what would be sent now. Nothing is."""
-    return compose(delivery.event, delivery.endpoint, timezone.now())
+    """A dry run: exactly what would be sent now. Nothing is. Raises NotFound when the endpoint was deleted, and
+    SecretUnreadable."""
+    return compose(delivery.event, _with_secrets(delivery.endpoint_id), timezone.now())
+
+
+def _with_secrets(endpoint_id: str) -> WebhookEndpoint:
+    try:
+        endpoint = WebhookEndpoint.objects.kept().filter(pk=endpoint_id).first()
+    except DecryptionError as error:
+        raise SecretUnreadable from error
+    if endpoint is None:
+        raise NotFound
+    return endpoint
 
 
 def diagnose_message(endpoint: WebhookEndpoint, *, body: str, headers: Mapping[str, str]) -> list[Step]:
-    """Why a message that came to an endpoint does not verify, held against its secrets and what was sent."""
-    sent = _sent_body(endpoint, {name.lower(): value.strip() for name, value in headers.items()})
+    """Why a message that came to an endpoint does not verify, held against its secrets and what was sent. Raises
+    SecretUnreadable."""
     now = timezone.now()
-    return diagnose(body.encode(), headers, endpoint.secrets_at(now), now=now, sent=sent)
+    secrets = _with_secrets(endpoint.pk).secrets_at(now)
+    sent = _sent_body(endpoint, {name.lower(): value.strip() for name, value in headers.items()})
+    return diagnose(body.encode(), headers, secrets, now=now, sent=sent)
 
 
 def _sent_body(endpoint: WebhookEndpoint, headers: Mapping[str, str]) -> bytes | None:
@@ -82,7 +101,7 @@ def _sent_body(endpoint: WebhookEndpoint, headers: Mapping[str, str]) -> bytes |
 @transaction.atomic
 def resend(delivery: WebhookDelivery) -> None:
     """Makes a delivery due now, with all its attempts before it, whatever became of it. Raises EndpointDisabled."""
-    refuse_disabled(locked_endpoint(delivery.endpoint))
+    refuse_disabled(locked_endpoint(delivery.endpoint_id))
     _restart([delivery.pk])
 
 
@@ -93,7 +112,7 @@ def replay(endpoint: WebhookEndpoint, *, since: datetime, until: datetime, deliv
     Raises EndpointDisabled, ReplayTooLarge. Doing it twice is harmless: what is on its way stays so.
     """
     with transaction.atomic():
-        endpoint = locked_endpoint(endpoint)
+        endpoint = locked_endpoint(endpoint.pk)
         refuse_disabled(endpoint)
     events = Event.objects.filter(merchant=endpoint.merchant_id)
     events = events.filter(pk__gte=first_id("evt", since), pk__lt=first_id("evt", until)).order_by("pk")
@@ -107,7 +126,7 @@ def replay(endpoint: WebhookEndpoint, *, since: datetime, until: datetime, deliv
 
 @transaction.atomic
 def _replay(endpoint: WebhookEndpoint, event_ids: Sequence[str], delivered: bool) -> int:
-    locked = locked_endpoint(endpoint)  # one replay after another
+    locked = locked_endpoint(endpoint.pk)  # one replay after another
     refuse_disabled(locked)
     known = dict(locked.deliveries.filter(event__in=event_ids).values_list("event", "pk"))
     again = [Status.FAILED, Status.DELIVERED] if delivered else [Status.FAILED]

@@ -72,7 +72,7 @@ def create_endpoint(
         )
 
     row, replayed = with_retries(
-        lambda: create_once(WebhookEndpoint.objects.filter(merchant=merchant), key, body, create)
+        lambda: create_once(WebhookEndpoint.objects.sealed().filter(merchant=merchant), key, body, create)
     )
     return row, None if replayed else secret
 
@@ -104,7 +104,7 @@ def update_endpoint(
 
     Raises UrlForbidden, EventTypeUnknown.
     """
-    locked = locked_endpoint(endpoint)
+    locked = locked_endpoint(endpoint.pk)
     if url is not None:
         check_url(url)
         locked.url = url
@@ -120,7 +120,7 @@ def update_endpoint(
 def rotate_secret(endpoint: WebhookEndpoint, *, overlap: timedelta = SECRET_OVERLAP) -> tuple[WebhookEndpoint, str]:
     """A new secret, shown this once; for `overlap` messages are signed with those before it as well: the last one,
     and the oldest that still signs. Whoever rotates again, for the answer was lost, has only that one in use."""
-    locked, now = locked_endpoint(endpoint), timezone.now()
+    locked, now = locked_endpoint(endpoint.pk), timezone.now()
     end = now + overlap
     try:
         known = [(locked.secret, end), *locked.old_secrets_at(now)] if overlap else []
@@ -155,7 +155,7 @@ def enable_endpoint(endpoint: WebhookEndpoint) -> WebhookEndpoint:
 
     Raises IllegalTransition when it is enabled.
     """
-    locked = locked_endpoint(endpoint)
+    locked = locked_endpoint(endpoint.pk)
     move_to(locked, Status.ENABLED)
     locked.disabled_reason = ""
     locked.failures, locked.failing_since = 0, None
@@ -169,7 +169,7 @@ def disable_endpoint(endpoint: WebhookEndpoint) -> WebhookEndpoint:
 
     def disable() -> WebhookEndpoint:
         with transaction.atomic():
-            locked = locked_endpoint(endpoint)
+            locked = locked_endpoint(endpoint.pk)
             _disable(locked, Reason.REQUESTED)
             return locked
 
@@ -179,7 +179,7 @@ def disable_endpoint(endpoint: WebhookEndpoint) -> WebhookEndpoint:
 @transaction.atomic
 def delete_endpoint(endpoint: WebhookEndpoint) -> None:
     """Takes it out of every list and forgets its secrets. Its row stays for its log and its idempotency key."""
-    locked = locked_endpoint(endpoint)
+    locked = locked_endpoint(endpoint.pk)
     stop(locked, Status.DELETED)
     _set_secrets(locked, "")
 
@@ -187,17 +187,17 @@ def delete_endpoint(endpoint: WebhookEndpoint) -> None:
 @transaction.atomic
 def send_test_event(endpoint: WebhookEndpoint) -> WebhookDelivery:
     """Delivers a `webhook_endpoint.test` to this endpoint alone. Raises EndpointDisabled."""
-    locked = locked_endpoint(endpoint)
+    locked = locked_endpoint(endpoint.pk)
     refuse_disabled(locked)
     data = EndpointDetails(locked).data
     event = record_event(ENDPOINT_TEST, merchant_id=locked.merchant_id, object_id=locked.pk, data=data)
     return deliver_to([locked], event)[0]
 
 
-def locked_endpoint(endpoint: WebhookEndpoint) -> WebhookEndpoint:
+def locked_endpoint(endpoint_id: str) -> WebhookEndpoint:
     """The endpoint as it is now, its row locked until the commit. Whoever changes it, or its deliveries because of
     it, locks it by this first. Raises NotFound when it was deleted."""
-    locked = WebhookEndpoint.objects.kept().select_for_update().filter(pk=endpoint.pk).first()
+    locked = WebhookEndpoint.objects.kept().sealed().select_for_update().filter(pk=endpoint_id).first()
     if locked is None:
         raise NotFound
     return locked

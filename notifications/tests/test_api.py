@@ -1,8 +1,10 @@
 """Events and webhooks by API."""
 
 from datetime import timedelta
+from functools import partial
 
 import pytest
+from cryptography.fernet import Fernet
 from django.utils import timezone
 
 from accounts.policy import POLICY
@@ -195,6 +197,56 @@ class TestDeliveries:
         answer = send("post", f"webhook-endpoints/{endpoint['id']}/test")
         assert answer.json()["webhook_delivery"]["event_type"] == "webhook_endpoint.test"
         assert WebhookDelivery.objects.get().endpoint_id == endpoint["id"]
+
+
+class TestUnreadableSecret:
+    """ENCRYPTION_KEYS no longer open the endpoint's secrets."""
+
+    @pytest.fixture
+    def path(self, send, endpoint, pay, settings):
+        pay()
+        path = f"webhook-endpoints/{endpoint['id']}"
+        for _n in range(2):
+            send("post", f"{path}/rotate-secret")
+        settings.ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
+        return path
+
+    @pytest.fixture
+    def delivery(self, path):
+        return f"webhook-deliveries/{WebhookDelivery.objects.get().pk}"
+
+    def test_stops_nothing_that_needs_no_secret(self, send, path, delivery):
+        ever = {"since": "2000-01-01T00:00:00Z", "until": "2100-01-01T00:00:00Z"}
+        for method, asked, body in [
+            ("get", "webhook-endpoints", {}),
+            ("get", path, {}),
+            ("patch", path, {"description": "Shop"}),
+            ("get", delivery, {}),
+            ("post", f"{delivery}/retry", {}),
+            ("post", f"{path}/test", {}),
+            ("post", f"{path}/disable", {}),
+            ("post", f"{path}/enable", {}),
+            ("post", f"{path}/replay", ever),
+            ("delete", path, {}),
+        ]:
+            assert send(method, asked, **body).status_code == 200, asked
+
+    def test_is_said_where_it_is_needed(self, api, owner, send, path, delivery):
+        assert error_of(send("get", f"{delivery}/preview")) == (409, "webhook_secret_unreadable")
+        body = {"body": "{}", "headers": {"webhook-id": "evt_1"}}
+        answer = api.post(f"/api/v1/{path}/diagnose", body, content_type=JSON, headers=owner)
+        assert error_of(answer) == (409, "webhook_secret_unreadable")
+
+    def test_is_mended_by_a_rotation(self, send, path, delivery):
+        assert send("post", f"{path}/rotate-secret").json()["webhook_endpoint"]["secret"].startswith("whsec_")
+        message = send("get", f"{delivery}/preview").json()["webhook"]
+        assert len(message["headers"]["webhook-signature"].split()) == 1
+
+    def test_shows_in_no_replay_of_its_creation(self, send, settings):
+        create = partial(send, "post", "webhook-endpoints", {"Idempotency-Key": "k"}, url=URL, event_types=["*"])
+        create()
+        settings.ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
+        assert create()["Idempotent-Replayed"] == "true"
 
 
 class TestWhoMay:
