@@ -15,7 +15,6 @@ from notifications.diagnosis import MAX_BODY, MAX_HEADERS, STEPS
 from notifications.mails import AUDIENCES, MAILS, TEMPLATES
 from notifications.models import DESCRIPTION_LENGTH, EVENT_TYPES, PATTERNS, WebhookDelivery, WebhookEndpoint
 
-STATUSES = [choice for choice in WebhookEndpoint.Status.choices if choice[0] != WebhookEndpoint.Status.DELETED]
 MAX_PATTERNS = 100
 MAX_OVERLAP_HOURS = 24
 
@@ -121,8 +120,8 @@ class EndpointDetails(serializers.Serializer):
     url = serializers.CharField(help_text="Where to")
     description = OptionalField(help_text="The merchant's own")
     event_types = serializers.ListField(child=serializers.CharField(), help_text="Of what")
-    status = serializers.ChoiceField(STATUSES, help_text="Whether it is told")
-    disabled_reason = OptionalField(help_text="requested, failing or gone; null while it is enabled")
+    status = serializers.ChoiceField(WebhookEndpoint.Status.choices, help_text="Whether it is told")
+    disabled_reason = OptionalField(help_text="requested, failing or gone; null while it is not disabled")
     failing_since = TimeField(allow_null=True, help_text="The first of the failures in a row; null when there is none")
     created_at = TimeField(help_text="ISO 8601, UTC")
 

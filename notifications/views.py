@@ -36,6 +36,7 @@ from notifications.serializers import (
     RotateRequest,
 )
 
+NEW_ENDPOINT = "Endpoint made. Keep its secret."
 EVENTS, EMAILS, WEBHOOKS = "Events", "Emails", "Webhooks"
 
 
@@ -183,7 +184,8 @@ class EndpointsView(EndpointView):
         fields = read_body(EndpointRequest, request)
         endpoint, secret = services.create_endpoint(self.merchant, key=key_of(request), **fields)
         shown = {**EndpointDetails(endpoint).data, "secret": secret}
-        return created(self.noun, shown, "Endpoint made. Keep its secret.", replayed=secret is None)
+        message = f"Endpoint was made before, and is {endpoint.status}." if secret is None else NEW_ENDPOINT
+        return created(self.noun, shown, message, replayed=secret is None)
 
 
 class OneEndpointView(EndpointView):
@@ -211,9 +213,7 @@ class OneEndpointView(EndpointView):
 
     @described("deleteWebhookEndpoint", "Delete a webhook endpoint", EndpointDetails, tag=WEBHOOKS)
     def delete(self, request: Request, endpoint_id: str) -> Response:
-        endpoint = self.find(endpoint_id)
-        services.delete_endpoint(endpoint)
-        return self.show(endpoint, "Endpoint deleted.")
+        return self.show(services.delete_endpoint(self.find(endpoint_id)), "Endpoint deleted.")
 
 
 class RotateView(EndpointView):

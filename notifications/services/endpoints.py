@@ -177,11 +177,12 @@ def disable_endpoint(endpoint: WebhookEndpoint) -> WebhookEndpoint:
 
 
 @transaction.atomic
-def delete_endpoint(endpoint: WebhookEndpoint) -> None:
+def delete_endpoint(endpoint: WebhookEndpoint) -> WebhookEndpoint:
     """Takes it out of every list and forgets its secrets. Its row stays for its log and its idempotency key."""
     locked = locked_endpoint(endpoint.pk)
     stop(locked, Status.DELETED)
     _set_secrets(locked, "")
+    return locked
 
 
 @transaction.atomic

@@ -113,6 +113,11 @@ class TestEndpoints:
         again = send("post", "webhook-endpoints", {"Idempotency-Key": "k"}, **fields)
         assert (again.status_code, again["Idempotent-Replayed"]) == (201, "true")
         assert again.json()["webhook_endpoint"] == {**first.json()["webhook_endpoint"], "secret": None}
+        assert again.json()["message"] == "Endpoint was made before, and is enabled."
+        send("delete", f"webhook-endpoints/{first.json()['webhook_endpoint']['id']}")
+        gone = send("post", "webhook-endpoints", {"Idempotency-Key": "k"}, **fields)
+        assert gone.json()["webhook_endpoint"]["status"] == "deleted"
+        assert gone.json()["message"] == "Endpoint was made before, and is deleted."
 
     @pytest.mark.parametrize(
         ("fields", "code"),
@@ -137,7 +142,8 @@ class TestEndpoints:
         path = f"webhook-endpoints/{endpoint['id']}"
         changed = send("patch", path, description="Orders", event_types=["refund.*"]).json()["webhook_endpoint"]
         assert (changed["description"], changed["event_types"], changed["url"]) == ("Orders", ["refund.*"], URL)
-        assert send("delete", path).status_code == 200
+        answer = send("delete", path)
+        assert (answer.status_code, answer.json()["webhook_endpoint"]["status"]) == (200, "deleted")
         assert send("get", path).status_code == 404
         assert send("get", "webhook-endpoints").json()["webhook_endpoints"] == []
 
@@ -183,6 +189,14 @@ class TestDeliveries:
         assert message["headers"]["webhook-id"] == Event.objects.get().pk
         assert message["headers"]["webhook-signature"].startswith("v1,")
         assert '"type":"payment.created"' in message["body"]
+
+    def test_of_a_deleted_endpoint_are_kept_and_sent_no_more(self, send, endpoint, pay):
+        pay()
+        send("delete", f"webhook-endpoints/{endpoint['id']}")
+        path = f"webhook-deliveries/{WebhookDelivery.objects.get().pk}"
+        assert send("get", path).json()["webhook_delivery"]["status"] == "failed"
+        assert send("get", f"{path}/preview").status_code == 404
+        assert send("post", f"{path}/retry").status_code == 404
 
     def test_are_sent_again(self, send, endpoint, pay):
         pay()
