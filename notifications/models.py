@@ -39,8 +39,9 @@ EVENT_TYPES = [
     ENDPOINT_TEST,
 ]
 
-# What an endpoint may ask for: everything, all of a noun, or one type.
-PATTERNS = ["*", *dict.fromkeys(f"{name.partition('.')[0]}.*" for name in EVENT_TYPES), *EVENT_TYPES]
+# What an endpoint may ask for: everything, all of a noun, or one type. A test event asks nobody.
+_ASKED_FOR = [name for name in EVENT_TYPES if name != ENDPOINT_TEST]
+PATTERNS = ["*", *dict.fromkeys(f"{name.partition('.')[0]}.*" for name in _ASKED_FOR), *_ASKED_FOR]
 
 DESCRIPTION_LENGTH = 500
 REASON_LENGTH = 32
