@@ -83,6 +83,7 @@ class TestFollowing:
     def test_misses_none_whose_commit_came_late(self, shop, follow, tell, time_machine):
         start = timezone.now()
         for number in range(3):
+            time_machine.move_to(start + timedelta(seconds=number))
             tell(object_id=f"old {number}")
         time_machine.move_to(start + timedelta(seconds=60))
         assert follow() == ["old 0", "old 1", "old 2"]
