@@ -7,6 +7,7 @@ from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
 from core.api import StrictSerializer
+from core.errors import ParameterInvalid
 from core.fields import FlagField, NumberField, OneOfField, OptionalField, SetField, TextField, TimeField
 from core.mail import Email, Reason, Status
 from core.targets import MAX_URL_LENGTH
@@ -155,11 +156,16 @@ class RotateRequest(StrictSerializer):
 class ReplayRequest(StrictSerializer):
     """Which events to send again."""
 
-    since = serializers.DateTimeField(help_text="ISO 8601: events from then on")
-    until = serializers.DateTimeField(help_text="ISO 8601: events before then")
+    since = serializers.DateTimeField(required=False, help_text="ISO 8601: events from then on; all when absent")
+    until = serializers.DateTimeField(required=False, help_text="ISO 8601: events before then; all when absent")
     delivered = FlagField(required=False, default=False, help_text="Also those that it has got before")
 
     examples = examples.REPLAY
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if "since" in attrs and "until" in attrs and attrs["since"] > attrs["until"]:
+            raise ParameterInvalid("The time ends before it begins.", param="until")
+        return attrs
 
 
 class Replayed(serializers.Serializer):

@@ -174,6 +174,19 @@ class TestEndpoints:
         assert WebhookDelivery.objects.get().event.type == "payment.created"
 
 
+class TestReplay:
+    def test_may_be_of_all_that_was_missed(self, send, endpoint, pay):
+        pay()
+        WebhookDelivery.objects.update(status="failed", due_at=None)
+        assert send("post", f"webhook-endpoints/{endpoint['id']}/replay").json()["replay"] == {"events": 1}
+
+    def test_of_a_time_that_ends_before_it_begins_is_refused(self, send, endpoint):
+        time = {"since": "2026-11-21T00:00:00Z", "until": "2026-11-20T00:00:00Z"}
+        answer = send("post", f"webhook-endpoints/{endpoint['id']}/replay", **time)
+        assert error_of(answer) == (400, "parameter_invalid")
+        assert answer.json()["error"]["param"] == "until"
+
+
 class TestDeliveries:
     def test_are_listed_and_told_in_full(self, send, endpoint, pay):
         pay()

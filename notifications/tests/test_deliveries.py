@@ -183,14 +183,33 @@ class TestReplay:
         assert replay(made, **EVER) == 8
         assert replay(made, **EVER) == 0
 
-    def test_has_a_limit(self, endpoint, tell, monkeypatch):
+    def test_needs_no_time(self, missed):
+        endpoint, _got, lost = missed
+        assert replay(endpoint, since=lost.created_at + timedelta(hours=1)) == 0
+        assert replay(endpoint, until=lost.created_at - timedelta(hours=1)) == 0
+        assert replay(endpoint) == 1
+
+    def test_has_a_limit_for_what_it_sends(self, endpoint, tell, send, monkeypatch):
         monkeypatch.setattr(deliveries, "MAX_REPLAY", 2)
-        made = endpoint()
-        tell(), tell()
-        assert replay(made, **EVER) == 0
-        tell()
+        made = endpoint(event_types=["payment.created"])
+        for _n in range(3):
+            tell()
+        for _n in range(3):
+            tell("payment.failed")
+        assert replay(made) == replay(made, delivered=True) == 0  # the three are on their way
+        send()
+        assert replay(made) == 0
         with pytest.raises(ReplayTooLarge):
-            replay(made, **EVER)
+            replay(made, delivered=True)
+        disable_endpoint(made)
+        tell(), tell()
+        enable_endpoint(made)
+        assert replay(made) == 2
+        disable_endpoint(made)
+        tell()
+        enable_endpoint(made)
+        with pytest.raises(ReplayTooLarge):
+            replay(made)
 
     def test_is_not_for_an_endpoint_that_is_disabled(self, endpoint):
         made = endpoint()
