@@ -45,6 +45,7 @@ PATTERNS = ["*", *dict.fromkeys(f"{name.partition('.')[0]}.*" for name in EVENT_
 DESCRIPTION_LENGTH = 500
 REASON_LENGTH = 32
 FAILING_AFTER = 3  # failures in a row
+SLOW_SECONDS = 3.0  # longer than a receiver needs that puts the event into a queue of its own
 
 
 class Event(models.Model):
@@ -81,7 +82,8 @@ class WebhookEndpointQuerySet(models.QuerySet["WebhookEndpoint"]):
 class WebhookEndpoint(IdempotentRow):
     """Where a merchant wants to be told, of what, and the secret that signs it.
 
-    `failures` counts failed attempts in a row, `failing_since` is when the first of them was.
+    `failures` counts failed attempts in a row, `failing_since` is when the first of them was. `is_slow` says that the
+    last attempt took longer than SLOW_SECONDS.
     """
 
     class Status(models.TextChoices):
@@ -99,6 +101,8 @@ class WebhookEndpoint(IdempotentRow):
         Status.DISABLED: {Status.ENABLED, Status.DELETED},
     }
 
+    HEALTH = ("failures", "failing_since", "is_slow")
+
     id = IdField("we")
     merchant = models.ForeignKey(Merchant, models.PROTECT, related_name="webhook_endpoints", db_index=False)
     url = models.CharField(max_length=MAX_URL_LENGTH)
@@ -111,6 +115,7 @@ class WebhookEndpoint(IdempotentRow):
     disabled_reason = models.CharField(max_length=10, choices=Reason.choices, blank=True, default="")
     failures = models.PositiveIntegerField(default=0, editable=False)
     failing_since = models.DateTimeField(null=True, blank=True, editable=False)
+    is_slow = models.BooleanField(default=False, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects = WebhookEndpointQuerySet.as_manager()
@@ -136,6 +141,15 @@ class WebhookEndpoint(IdempotentRow):
     @property
     def is_failing(self) -> bool:
         return self.failures >= FAILING_AFTER
+
+    @property
+    def is_troubled(self) -> bool:
+        """Whether it has to do with one delivery at a time, apart from the others."""
+        return self.is_failing or self.is_slow
+
+    def start_anew(self) -> None:
+        """Forgets how it has answered. Saved by the caller, with the fields of HEALTH."""
+        self.failures, self.failing_since, self.is_slow = 0, None, False
 
     def listens_to(self, event_type: str) -> bool:
         """Whether the filter takes this type. A test event goes to the one endpoint that it tests."""

@@ -1,8 +1,9 @@
 """The dispatcher: claims what is due, sends it concurrently, and takes what became of it into the books.
 
 One turn is one event loop in one thread. The loop stands still while the database is asked, and no transaction is
-open while it runs. A slow endpoint has a few places of its own and delays nobody else; endpoints that are failing
-share a lane apart. A worker killed at any moment leaves rows that are due again when their lease runs out.
+open while it runs. An endpoint has a few places and no more; those that are failing or slow share a lane apart, and
+what is slow to answer moves there while it is waited for. A worker killed at any moment leaves rows that are due again
+when their lease runs out.
 """
 
 import asyncio
@@ -12,7 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
@@ -20,7 +21,7 @@ from django.utils import timezone
 from core.encryption import DecryptionError
 from core.http import Answer, CallFailed, Client
 from core.queue import claim_batch, stopping
-from notifications.models import Event, WebhookDelivery, WebhookEndpoint
+from notifications.models import SLOW_SECONDS, Event, WebhookDelivery, WebhookEndpoint
 from notifications.services.deliveries import Message, compose
 from notifications.services.endpoints import drop
 from notifications.services.outcomes import Outcome, record
@@ -44,8 +45,26 @@ class Lane:
     each: int
 
 
-LANES = {False: Lane(places=128, each=8), True: Lane(places=64, each=1)}  # by whether the endpoint is failing
+LANES = {False: Lane(places=128, each=8), True: Lane(places=64, each=1)}  # by whether the endpoint is troubled
 MOST_EACH = max(lane.each for lane in LANES.values())
+
+
+@dataclass(frozen=True)
+class Flight:
+    """A delivery under way: its endpoint as it was when the delivery was claimed, since when by time.monotonic()."""
+
+    endpoint: WebhookEndpoint
+    since: float = field(default_factory=time.monotonic)
+
+    @property
+    def is_slow(self) -> bool:
+        return time.monotonic() - self.since > SLOW_SECONDS
+
+    @property
+    def is_troubled(self) -> bool:
+        """Which lane its place is in: a place of the healthy is free again after SLOW_SECONDS at the latest."""
+        return self.endpoint.is_troubled or self.is_slow
+
 
 _claiming = threading.Lock()  # in one process one turn claims at a time
 
@@ -69,12 +88,12 @@ def send_due() -> int:
 
 
 class Turn:
-    """The deliveries in flight, each with its endpoint as it was when the delivery was claimed."""
+    """The deliveries in flight, and what becomes of them."""
 
     def __init__(self, runner: asyncio.Runner, client: Client) -> None:
         self.runner = runner
         self.client = client
-        self.in_flight: dict[asyncio.Task[Outcome], WebhookEndpoint] = {}
+        self.in_flight: dict[asyncio.Task[Outcome], Flight] = {}
         self.attempts = 0
 
     def send_while_due(self) -> None:
@@ -100,20 +119,19 @@ class Turn:
         for delivery in claimed:
             endpoint = endpoints[delivery.endpoint_id]
             if endpoint.is_enabled:
-                attempt = self._send(delivery, _compose(events[delivery.event_id], endpoint))
-                self.in_flight[self.runner.get_loop().create_task(attempt)] = endpoint
+                attempt = self._send(delivery, endpoint, _compose(events[delivery.event_id], endpoint))
+                self.in_flight[self.runner.get_loop().create_task(attempt)] = Flight(endpoint)
 
     def _settle(self) -> None:
         """Lets the loop run until something is answered, for a tick at most, and records it."""
         done = self.runner.run(_finished(self.in_flight))
         if done:
-            troubled = {self.in_flight[task].pk for task in done if self.in_flight[task].failures}
-            record([task.result() for task in done], troubled)
+            record([task.result() for task in done])
         for task in done:
             del self.in_flight[task]
         self.attempts += len(done)
 
-    async def _send(self, delivery: WebhookDelivery, message: Message | None) -> Outcome:
+    async def _send(self, delivery: WebhookDelivery, endpoint: WebhookEndpoint, message: Message | None) -> Outcome:
         """One attempt. Whatever goes wrong costs this delivery an attempt, and no other anything."""
         started, result = time.perf_counter(), Answer()
         error = ""
@@ -127,7 +145,7 @@ class Turn:
             logger.exception("delivery %s failed", delivery.pk)
             error = OUR_FAULT
         milliseconds = round((time.perf_counter() - started) * 1000)
-        return Outcome(delivery, timezone.now(), milliseconds, result, error)
+        return Outcome(delivery, endpoint, timezone.now(), milliseconds, result, error)
 
 
 async def _finished(tasks: Iterable[asyncio.Task[Outcome]]) -> set[asyncio.Task[Outcome]]:
@@ -154,14 +172,15 @@ def _load_endpoints(ids: Iterable[str]) -> dict[str, WebhookEndpoint]:
 
 
 # --- Who has a place --------------------------------------------------------------------------
-def choose(in_flight: Collection[WebhookEndpoint]) -> list[str]:
+def choose(in_flight: Collection[Flight]) -> list[str]:
     """Ids of due deliveries, as many as there are places for: the oldest of each endpoint, and to each its share."""
     waiting = _waiting()
-    busy = Counter(endpoint.pk for endpoint in in_flight)
+    busy = Counter(flight.endpoint.pk for flight in in_flight)
+    slow = {flight.endpoint.pk for flight in in_flight if flight.is_slow}
     chosen: list[str] = []
-    for is_failing, lane in LANES.items():
-        endpoints = [endpoint for endpoint in waiting if endpoint.is_failing is is_failing]
-        room = lane.places - sum(endpoint.is_failing is is_failing for endpoint in in_flight)
+    for is_troubled, lane in LANES.items():
+        endpoints = [one for one in waiting if (one.is_troubled or one.pk in slow) is is_troubled]
+        room = lane.places - sum(flight.is_troubled is is_troubled for flight in in_flight)
         for asked, endpoint in enumerate(endpoints):
             share = max(room // (len(endpoints) - asked), 1)
             ids = waiting[endpoint][: max(min(share, room, lane.each - busy[endpoint.pk]), 0)]
@@ -181,5 +200,5 @@ def _waiting() -> dict[WebhookEndpoint, list[str]]:
         hidden = WebhookEndpoint.objects.filter(Exists(due.filter(endpoint=OuterRef("pk")))).exclude(pk__in=head)
         for pk in hidden.values_list("pk", flat=True):
             head[pk] = list(due.filter(endpoint=pk).values_list("pk", flat=True)[:MOST_EACH])
-    endpoints = WebhookEndpoint.objects.filter(pk__in=head).only("failures").order_by("?")
+    endpoints = WebhookEndpoint.objects.filter(pk__in=head).only("failures", "is_slow").order_by("?")
     return {endpoint: head[endpoint.pk] for endpoint in endpoints}

@@ -133,8 +133,8 @@ def enable_endpoint(endpoint: WebhookEndpoint) -> WebhookEndpoint:
     locked = locked_endpoint(endpoint)
     move_to(locked, Status.ENABLED)
     locked.disabled_reason = ""
-    locked.failures, locked.failing_since = 0, None
-    locked.save(update_fields=["status", "disabled_reason", "failures", "failing_since"])
+    locked.start_anew()
+    locked.save(update_fields=["status", "disabled_reason", *WebhookEndpoint.HEALTH])
     return locked
 
 

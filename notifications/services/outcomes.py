@@ -10,7 +10,7 @@ from django.db import transaction
 
 from core.http import Answer
 from core.transactions import with_retries
-from notifications.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
+from notifications.models import SLOW_SECONDS, WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from notifications.services.endpoints import give_up_on
 
 # After each failed attempt; the first is made at once, the last at 75.6 hours (Standard Webhooks 1.0).
@@ -32,9 +32,11 @@ Status, Reason = WebhookDelivery.Status, WebhookEndpoint.Reason
 
 @dataclass(frozen=True)
 class Outcome:
-    """One attempt at a delivery that was claimed: the answer, or the reason why there was none."""
+    """One attempt at a delivery that was claimed: the answer, or the reason why there was none. `endpoint` is as it
+    was when it was called."""
 
     delivery: WebhookDelivery
+    endpoint: WebhookEndpoint
     at: datetime
     milliseconds: int
     answer: Answer
@@ -43,6 +45,15 @@ class Outcome:
     @property
     def is_success(self) -> bool:
         return 200 <= self.answer.status < 300
+
+    @property
+    def is_slow(self) -> bool:
+        return self.milliseconds > SLOW_SECONDS * 1000
+
+    @property
+    def is_news(self) -> bool:
+        """Whether the endpoint's row may have to say something else of how it answers."""
+        return not self.is_success or self.endpoint.failures > 0 or self.is_slow is not self.endpoint.is_slow
 
     @property
     def text(self) -> str:
@@ -54,14 +65,14 @@ class Outcome:
         return self.error or f"The endpoint answered {self.answer.status}."
 
 
-def record(outcomes: Sequence[Outcome], troubled: Iterable[str] = ()) -> None:
-    """Takes attempts into the books in one commit. `troubled` are the endpoints that had failures before."""
-    with_retries(lambda: _record(outcomes, troubled))
+def record(outcomes: Sequence[Outcome]) -> None:
+    """Takes attempts into the books in one commit."""
+    with_retries(lambda: _record(outcomes))
 
 
 @transaction.atomic
-def _record(outcomes: Sequence[Outcome], troubled: Iterable[str]) -> None:
-    endpoints = _lock_endpoints({o.delivery.endpoint_id for o in outcomes if not o.is_success}.union(troubled))
+def _record(outcomes: Sequence[Outcome]) -> None:
+    endpoints = _lock_endpoints({outcome.endpoint.pk for outcome in outcomes if outcome.is_news})
     leases = _lock_deliveries(outcomes)
     known = [outcome for outcome in outcomes if outcome.delivery.pk in leases]
     _log(known)
@@ -70,8 +81,8 @@ def _record(outcomes: Sequence[Outcome], troubled: Iterable[str]) -> None:
         if not outcome.is_success and leases[outcome.delivery.pk] == outcome.delivery.due_at:
             _mark_failed(outcome)
     for outcome in sorted(known, key=lambda outcome: outcome.at):
-        if outcome.delivery.endpoint_id in endpoints:
-            _judge(endpoints[outcome.delivery.endpoint_id], outcome)
+        if outcome.endpoint.pk in endpoints:
+            _judge(endpoints[outcome.endpoint.pk], outcome)
 
 
 def _lock_endpoints(ids: Iterable[str]) -> dict[str, WebhookEndpoint]:
@@ -141,10 +152,11 @@ def retry_after(header: str, now: datetime) -> timedelta | None:
 
 
 def _judge(endpoint: WebhookEndpoint, outcome: Outcome) -> None:
-    """Counts the failures of an endpoint, and gives up on one that is gone or has failed for days. A first failure
-    starts the clock, which starts anew unless FAILING_AFTER of them fall into FAILING_WINDOW."""
+    """Says how an endpoint answers, and gives up on one that is gone or has failed for days. A first failure starts
+    the clock, which starts anew unless FAILING_AFTER of them fall into FAILING_WINDOW."""
     if not endpoint.is_enabled:
         return
+    endpoint.is_slow = outcome.is_slow
     if outcome.is_success:
         endpoint.failures, endpoint.failing_since = 0, None
     elif endpoint.failing_since is None or (
@@ -153,7 +165,7 @@ def _judge(endpoint: WebhookEndpoint, outcome: Outcome) -> None:
         endpoint.failures, endpoint.failing_since = 1, outcome.at
     else:
         endpoint.failures += 1
-    endpoint.save(update_fields=["failures", "failing_since"])
+    endpoint.save(update_fields=WebhookEndpoint.HEALTH)
     if outcome.answer.status == GONE:
         give_up_on(endpoint, Reason.GONE)
     elif endpoint.is_failing and endpoint.failing_since and outcome.at - endpoint.failing_since >= GIVE_UP_AFTER:

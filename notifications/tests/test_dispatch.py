@@ -1,5 +1,6 @@
 """The dispatcher: everybody has a place, nobody is kept waiting by somebody else's server."""
 
+import asyncio
 import time
 from datetime import timedelta
 
@@ -12,14 +13,14 @@ from django.utils import timezone
 from accounts.services import create_merchant
 from core.http import Client
 from core.queue import LATE, LEASE, late_rows, stopping
-from notifications.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
+from notifications.models import SLOW_SECONDS, WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from notifications.services import disable_endpoint, dispatch, send_due
-from notifications.services.dispatch import LANES, choose
+from notifications.services.dispatch import LANES, Flight, choose
 from tests.threads import at_once
 
 pytestmark = pytest.mark.django_db
 
-HEALTHY, FAILING = LANES[False], LANES[True]
+HEALTHY, TROUBLED = LANES[False], LANES[True]
 
 
 @pytest.fixture
@@ -44,15 +45,21 @@ def failing():
     return {"failures": 3, "failing_since": timezone.now()}
 
 
+def flights_to(endpoints, seconds=0.0):
+    """A delivery to each of these endpoints, which has been under way for so long."""
+    return [Flight(endpoint, time.monotonic() - seconds) for endpoint in endpoints]
+
+
 def chosen_of(endpoint, in_flight=()):
-    return WebhookDelivery.objects.filter(pk__in=choose(list(in_flight)), endpoint=endpoint).count()
+    return WebhookDelivery.objects.filter(pk__in=choose(in_flight), endpoint=endpoint).count()
 
 
 class TestPlaces:
     def test_are_as_many_as_the_docs_say(self):
         page = (settings.BASE_DIR / "docs" / "webhooks.md").read_text(encoding="utf-8")
-        assert "Eight deliveries are under way to an endpoint at once; one, while it fails." in page
-        assert (HEALTHY.each, FAILING.each) == (8, 1)
+        assert "Eight deliveries are under way to an endpoint at once; one, while it is troubled" in page
+        assert "longer than three seconds" in page
+        assert (HEALTHY.each, TROUBLED.each, SLOW_SECONDS) == (8, 1, 3)
 
     def test_are_few_for_each_endpoint_however_much_it_has_to_get(self, backlog):
         busy, quiet = backlog(40), backlog(2)
@@ -60,11 +67,12 @@ class TestPlaces:
 
     def test_count_what_is_in_flight(self, backlog):
         busy = backlog(40)
-        assert chosen_of(busy, [busy] * 3) == HEALTHY.each - 3
-        assert chosen_of(busy, [busy] * HEALTHY.each) == 0
+        assert chosen_of(busy, flights_to([busy] * 3)) == HEALTHY.each - 3
+        assert chosen_of(busy, flights_to([busy] * HEALTHY.each)) == 0
 
-    def test_are_fewer_for_an_endpoint_that_fails(self, backlog, failing):
-        assert chosen_of(backlog(40, **failing)) == FAILING.each
+    def test_are_fewer_for_an_endpoint_that_fails_or_is_slow(self, backlog, failing):
+        assert chosen_of(backlog(40, **failing)) == TROUBLED.each
+        assert chosen_of(backlog(40, is_slow=True)) == TROUBLED.each
 
     def test_are_there_for_the_healthy_however_many_fail(self, backlog, failing, monkeypatch):
         dead = [backlog(1, "hang", **failing) for _n in range(3)]
@@ -74,8 +82,15 @@ class TestPlaces:
         )
         assert chosen_of(well) == 4
         assert WebhookDelivery.objects.filter(pk__in=choose([]), endpoint__in=dead).count() == 2
-        assert chosen_of(dead[2], dead[:2]) == 0
-        assert chosen_of(well, dead * 10) == 4
+        assert chosen_of(dead[2], flights_to(dead[:2])) == 0
+        assert chosen_of(well, flights_to(dead * 10)) == 4
+
+    def test_are_free_again_for_others_when_an_answer_takes_long(self, backlog):
+        slow, well = backlog(40), backlog(40)
+        crowd = [slow] * HEALTHY.places
+        assert chosen_of(well, flights_to(crowd, SLOW_SECONDS - 1)) == 0
+        assert chosen_of(well, flights_to(crowd, SLOW_SECONDS + 1)) == HEALTHY.each
+        assert chosen_of(slow, flights_to([slow], SLOW_SECONDS + 1)) == 0
 
     def test_are_shared_when_there_are_too_few(self, backlog, monkeypatch):
         monkeypatch.setitem(LANES, False, dispatch.Lane(places=6, each=8))
@@ -142,6 +157,26 @@ class TestTurn:
         last = max(request.at for request in sink.at("200"))
         assert len(sink.at("200")) == 60
         assert last - start < 2
+
+    def test_lets_sixteen_endpoints_that_answer_late_delay_others_by_a_moment_only(
+        self, backlog, send, sink, monkeypatch
+    ):
+        """Their first answers take every place there is; what is due then goes out while they are waited for."""
+
+        async def late(connection):
+            await asyncio.sleep(4)
+            connection.answer(200)
+
+        sink.behaviours["/late"] = late
+        monkeypatch.setattr(dispatch, "SLOW_SECONDS", 0.5)
+        for _n in range(HEALTHY.places // HEALTHY.each):
+            backlog(HEALTHY.each, "late")
+        well = backlog(1)
+        well.deliveries.update(due_at=timezone.now() + timedelta(seconds=0.3))
+        start = time.monotonic()
+        assert send() == HEALTHY.places + 1
+        assert len(sink.at("late")) == HEALTHY.places
+        assert sink.at("200")[0].at - start < 3
 
     def test_claims_only_what_it_sends_at_once(self, backlog, send, monkeypatch):
         monkeypatch.setattr(dispatch, "CLAIM_SECONDS", 0.01)

@@ -14,8 +14,8 @@ from accounts.services import create_merchant
 from core.http import Answer
 from core.mail import Email
 from core.queue import LEASE, claim_batch
-from notifications.models import Event, WebhookAttempt, WebhookDelivery
-from notifications.services import disable_endpoint, resend
+from notifications.models import SLOW_SECONDS, Event, WebhookAttempt, WebhookDelivery, WebhookEndpoint
+from notifications.services import disable_endpoint, enable_endpoint, outcomes, resend
 from notifications.services.outcomes import GIVE_UP_AFTER, RETRY_DELAYS, Outcome, record, retry_after
 from tests.sinks import answering
 
@@ -155,6 +155,49 @@ class TestRetryAfter:
         retry_after(header, NOW)
 
 
+class TestSlowness:
+    """Is that of the last attempt, whatever was answered."""
+
+    @pytest.fixture
+    def answer_after(self, endpoint, tell):
+        """Records an answer that has taken so many seconds, and says how the endpoint is then."""
+        made = endpoint()
+
+        def answer(seconds, status=200):
+            delivery = tell().deliveries.get()
+            endpoint = WebhookEndpoint.objects.get(pk=made.pk)
+            record([Outcome(delivery, endpoint, timezone.now(), round(seconds * 1000), Answer(status))])
+            made.refresh_from_db()
+            return made
+
+        return answer
+
+    def test_ends_with_a_quick_answer(self, answer_after):
+        assert not answer_after(SLOW_SECONDS).is_slow
+        assert answer_after(SLOW_SECONDS + 0.001).is_slow
+        assert answer_after(14).is_troubled
+        assert not answer_after(0.1).is_slow
+
+    @pytest.mark.parametrize("status", [0, 500])
+    def test_is_that_of_a_failure_too(self, answer_after, status):
+        made = answer_after(15, status)
+        assert (made.is_slow, made.failures) == (True, 1)
+        made = answer_after(0.1, status)
+        assert (made.is_slow, made.failures) == (False, 2)
+
+    def test_that_stays_as_it_is_locks_nothing(self, answer_after, monkeypatch):
+        answer_after(14)
+        locked = []
+        monkeypatch.setattr(outcomes, "_lock_endpoints", lambda ids: locked.extend(ids) or {})
+        assert answer_after(14).is_slow
+        assert locked == []
+
+    def test_is_forgotten_when_the_endpoint_is_enabled_again(self, answer_after):
+        made = answer_after(14)
+        disable_endpoint(made)
+        assert not enable_endpoint(made).is_slow
+
+
 class TestGone:
     def test_disables_at_once(self, endpoint, tell, send, only):
         made = endpoint("410")
@@ -257,7 +300,7 @@ class TestLateNews:
         return claim_batch(WebhookDelivery.objects.all(), 1)[0]
 
     def answer(self, delivery, status):
-        record([Outcome(delivery, timezone.now(), 5, Answer(status))])
+        record([Outcome(delivery, delivery.endpoint, timezone.now(), 5, Answer(status))])
 
     @pytest.mark.parametrize("status", [200, 500])
     def test_does_not_take_back_a_resend(self, claimed, only, status):
