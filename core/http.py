@@ -9,9 +9,11 @@ clock.
 import asyncio
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import lru_cache
-from socket import SOCK_STREAM
+from socket import SOCK_STREAM, getaddrinfo
+from threading import Thread
 
 import httptools
 
@@ -21,6 +23,7 @@ from core.targets import Target, check_url, may_be_called
 CONNECT_SECONDS = 5.0  # to one address, with the TLS handshake
 TOTAL_SECONDS = 15.0  # from the name to the last byte, however slowly they drip
 MAX_ADDRESSES = 4  # of one host that are tried
+MAX_LOOK_UPS = 1024  # of names at once, each in a thread: more than a turn of the webhooks has hosts to call
 MAX_ANSWER_BYTES = 20 * 1024  # read at most, head and body
 KEPT_BYTES = 1024  # of the answer's body
 READ_BYTES = 4096
@@ -57,9 +60,23 @@ class Answer:
 
 
 async def ask_resolver(host: str, port: int) -> list[str]:
-    """All addresses of a name, by the system's resolver. Raises OSError."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=SOCK_STREAM)
-    return list(dict.fromkeys(str(address[0]) for *_, address in found))
+    """All addresses of a name, by the system's resolver. Raises OSError.
+
+    The thread is a daemon that nobody joins, unlike those of an executor: a name server that hangs holds up neither the
+    end of the loop nor that of the process.
+    """
+    found: Future[list[str]] = Future()
+    found.set_running_or_notify_cancel()  # it cannot be called off
+
+    def ask() -> None:
+        try:
+            answer = getaddrinfo(host, port, type=SOCK_STREAM)
+            found.set_result(list(dict.fromkeys(str(address[0]) for *_, address in answer)))
+        except Exception as error:
+            found.set_exception(error)
+
+    Thread(target=ask, name="resolver", daemon=True).start()
+    return await asyncio.wrap_future(found)
 
 
 @lru_cache
@@ -143,6 +160,8 @@ class Client:
     total_seconds: float = TOTAL_SECONDS
     targets: dict[str, Target] = field(default_factory=dict)  # URLs that were checked
     idle: dict[tuple[str, str], list[Connection]] = field(default_factory=dict)
+    look_ups: dict[str, asyncio.Task[list[str]]] = field(default_factory=dict)  # under way, by name
+    free_look_ups: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_LOOK_UPS))
 
     async def post(self, url: str, *, headers: Mapping[str, str], body: bytes) -> Answer:
         """Sends `body` and answers with what came back. A status that has arrived counts, whatever becomes of the
@@ -227,11 +246,22 @@ class Client:
         return found[:MAX_ADDRESSES]
 
     async def _look_up(self, target: Target) -> list[str]:
-        """A dot at the end: no search domain of ours is tried. A listed name may be of one, or of /etc/hosts."""
+        """A dot at the end: no search domain of ours is tried. A listed name may be of one, or of /etc/hosts. All who
+        want to know the same at the same time wait for one answer: a name that hangs holds one thread."""
+        name = target.host if target.is_listed else f"{target.host}."
+        if name not in self.look_ups:
+            self.look_ups[name] = asyncio.create_task(self._ask(name, target.port))
+        return await asyncio.shield(self.look_ups[name])  # who gives up waiting leaves it to the others
+
+    async def _ask(self, name: str, port: int) -> list[str]:
+        """No address for a name that is not found. Raises nothing then: perhaps nobody waits for it any more."""
         try:
-            return await self.resolve(target.host if target.is_listed else f"{target.host}.", target.port)
-        except OSError as error:
-            raise CallFailed(NO_PUBLIC_ADDRESS) from error
+            async with self.free_look_ups:
+                return await self.resolve(name, port)
+        except OSError:
+            return []
+        finally:
+            del self.look_ups[name]
 
 
 def encode(target: Target, headers: Mapping[str, str], body: bytes) -> bytes:

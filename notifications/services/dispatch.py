@@ -12,7 +12,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Collection, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from django.db.models import Exists, OuterRef
@@ -32,7 +31,6 @@ CLAIM_SECONDS = 20.0  # for which a turn takes new rows; the next one does while
 TICK_SECONDS = 0.2  # how often new rows are looked for while everything waits
 LINGER_SECONDS = 0.01  # after an answer, for others to be recorded with it
 HEAD = 256  # due rows that are looked at, the oldest
-RESOLVER_THREADS = 64  # a resolver that is slow for one name does not hold up the others
 
 UNREADABLE_SECRET, OUR_FAULT = "unreadable_secret", "internal_error"
 
@@ -75,7 +73,6 @@ def send_due() -> int:
     if _claiming.locked() or not WebhookDelivery.objects.filter(due_at__lte=timezone.now()).exists():
         return 0
     with asyncio.Runner() as runner:
-        runner.get_loop().set_default_executor(ThreadPoolExecutor(RESOLVER_THREADS, "resolver"))
         turn = Turn(runner, Client())
         if _claiming.acquire(blocking=False):
             try:
