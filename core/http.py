@@ -141,9 +141,18 @@ class Connection:
             arriving.feed(data)
         self.is_used, self.is_clean = True, arriving.is_clean
 
-    @property
-    def is_open(self) -> bool:
-        return not (self.reader.at_eof() or self.writer.is_closing())
+    async def is_quiet(self) -> bool:
+        """Whether it is open and nothing has come since its last answer: that would pass for the answer to the next."""
+        for _round in range(2):  # of the loop, which may have stood still: it takes in what has arrived meanwhile
+            await asyncio.sleep(0)
+        try:
+            async with asyncio.timeout(0):
+                await self.reader.read(1)
+        except TimeoutError:
+            return not self.writer.is_closing()
+        except OSError:
+            return False
+        return False
 
     def close(self) -> None:
         self.writer.transport.abort()  # waits for nobody
@@ -151,25 +160,28 @@ class Connection:
 
 @dataclass
 class Client:
-    """Posts to URLs that others chose, on one event loop, and keeps connections open for the next call to the same
-    host until it is closed. `resolve` and `connect` are there to be scripted in tests."""
+    """Posts to URLs that others chose, on one event loop, and keeps connections open for the next call of the same
+    owner to the same host, until it is closed. `resolve` and `connect` are there to be scripted in tests."""
 
     resolve: Resolve = ask_resolver
     connect: Connect = asyncio.open_connection
     connect_seconds: float = CONNECT_SECONDS
     total_seconds: float = TOTAL_SECONDS
     targets: dict[str, Target] = field(default_factory=dict)  # URLs that were checked
-    idle: dict[tuple[str, str], list[Connection]] = field(default_factory=dict)
+    idle: dict[tuple[str, str, str], list[Connection]] = field(default_factory=dict)  # by owner, scheme, authority
     look_ups: dict[str, asyncio.Task[list[str]]] = field(default_factory=dict)  # under way, by name
     free_look_ups: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_LOOK_UPS))
 
-    async def post(self, url: str, *, headers: Mapping[str, str], body: bytes) -> Answer:
+    async def post(self, url: str, *, headers: Mapping[str, str], body: bytes, owner: str = "") -> Answer:
         """Sends `body` and answers with what came back. A status that has arrived counts, whatever becomes of the
-        body after it. Raises CallFailed when there was none."""
+        body after it. Different owners, such as merchants, share no connection. Raises CallFailed when there was no
+        status."""
         answer, reason = Answer(), INVALID_ANSWER
         try:
             async with asyncio.timeout(self.total_seconds):
-                await self._exchange(self._target(url), headers, body, answer)
+                target = self._target(url)
+                idle = self.idle.setdefault((owner, target.scheme, target.authority), [])
+                await self._exchange(target, idle, encode(target, headers, body), answer)
         except TimeoutError:
             reason = TIMEOUT
         except ssl.SSLError:
@@ -188,9 +200,8 @@ class Client:
                 connection.close()
         self.idle.clear()
 
-    async def _exchange(self, target: Target, headers: Mapping[str, str], body: bytes, answer: Answer) -> None:
-        request = encode(target, headers, body)
-        connection = self._take_idle(target) or await self._open(target)
+    async def _exchange(self, target: Target, idle: list[Connection], request: bytes, answer: Answer) -> None:
+        connection = await _take(idle) or await self._open(target)
         try:
             await connection.ask(request, answer)
         except OSError:
@@ -201,7 +212,7 @@ class Client:
             connection = await self._open(target)
             await connection.ask(request, answer)
         finally:
-            self._keep_or_close(target, connection)
+            self._keep_or_close(idle, connection)
 
     def _target(self, url: str) -> Target:
         try:
@@ -211,18 +222,9 @@ class Client:
             raise CallFailed(NO_PUBLIC_ADDRESS) from error
         return self.targets[url]
 
-    def _take_idle(self, target: Target) -> Connection | None:
-        connections = self.idle.get((target.scheme, target.authority), [])
-        while connections:
-            connection = connections.pop()
-            if connection.is_open:
-                return connection
-            connection.close()
-        return None
-
-    def _keep_or_close(self, target: Target, connection: Connection) -> None:
+    def _keep_or_close(self, idle: list[Connection], connection: Connection) -> None:
         if connection.is_clean and sum(map(len, self.idle.values())) < MAX_IDLE:
-            self.idle.setdefault((target.scheme, target.authority), []).append(connection)
+            idle.append(connection)
         else:
             connection.close()
 
@@ -262,6 +264,15 @@ class Client:
             return []
         finally:
             del self.look_ups[name]
+
+
+async def _take(idle: list[Connection]) -> Connection | None:
+    while idle:
+        connection = idle.pop()
+        if await connection.is_quiet():
+            return connection
+        connection.close()
+    return None
 
 
 def encode(target: Target, headers: Mapping[str, str], body: bytes) -> bytes:

@@ -88,6 +88,11 @@ def post_at_once(urls, client):
     return asyncio.run(run())
 
 
+async def stand_still(seconds):
+    """As the loop does while the database is asked."""
+    time.sleep(seconds)
+
+
 def failure(url, client=None):
     with pytest.raises(CallFailed) as caught:
         post(url, client)
@@ -433,6 +438,38 @@ class TestConnection:
         answers = post_all([sink.url("last")] * 3)
         assert [answer.status for answer in answers] == [200] * 3
         assert (len(sink.received), sink.connections) == (3, 3)
+
+    @pytest.mark.parametrize("wait", [asyncio.sleep, stand_still], ids=["waiting", "standing still"])
+    @pytest.mark.parametrize("closes", [False, True])
+    def test_that_brings_an_answer_unasked_is_not_used_again(self, sink, wait, closes):
+        """Nor is what it brought taken for the answer to the next call."""
+
+        async def talkative(connection):
+            connection.answer(200)
+            await connection.writer.drain()
+            await asyncio.sleep(0.05)
+            connection.answer(410)
+            if closes:
+                connection.close()
+
+        async def run():
+            with closing(Client()) as client:
+                first = await client.post(sink.url("talkative"), headers={}, body=b"{}")
+                await wait(0.2)
+                return first, await client.post(sink.url("204"), headers={}, body=b"{}")
+
+        sink.behaviours["/talkative"] = talkative
+        assert [answer.status for answer in asyncio.run(run())] == [200, 204]
+        assert sink.connections == 2
+
+    def test_is_another_for_another_owner(self, sink):
+        async def run():
+            with closing(Client()) as client:
+                for owner in ("mer_1", "mer_2", "mer_1", "mer_2"):
+                    await client.post(sink.url("200"), headers={}, body=b"{}", owner=owner)
+
+        asyncio.run(run())
+        assert (len(sink.received), sink.connections) == (4, 2)
 
     def test_that_fails_on_its_first_call_is_not_tried_twice(self, sink):
         with pytest.raises(CallFailed):

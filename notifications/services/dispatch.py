@@ -135,7 +135,9 @@ class Turn:
         try:
             if message is None:
                 raise CallFailed(UNREADABLE_SECRET)
-            result = await self.client.post(message.url, headers=message.headers, body=message.body)
+            result = await self.client.post(
+                message.url, headers=message.headers, body=message.body, owner=endpoint.merchant_id
+            )
         except CallFailed as failure:
             error = failure.reason
         except Exception:
