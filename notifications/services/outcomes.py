@@ -77,11 +77,12 @@ def _record(outcomes: Sequence[Outcome]) -> None:
     known = [outcome for outcome in outcomes if outcome.delivery.pk in leases]
     _log(known)
     _mark_delivered([outcome for outcome in known if _may_deliver(outcome, leases[outcome.delivery.pk])])
-    for outcome in known:
-        if not outcome.is_success and leases[outcome.delivery.pk] == outcome.delivery.due_at:
+    held = [outcome for outcome in known if leases[outcome.delivery.pk] == outcome.delivery.due_at]
+    for outcome in held:
+        if not outcome.is_success:
             _mark_failed(outcome)
-    for outcome in sorted(known, key=lambda outcome: outcome.at):
-        if outcome.endpoint.pk in endpoints:
+    for outcome in sorted(held, key=lambda outcome: outcome.at):
+        if _is_about(outcome, endpoints.get(outcome.endpoint.pk)):
             _judge(endpoints[outcome.endpoint.pk], outcome)
 
 
@@ -151,11 +152,15 @@ def retry_after(header: str, now: datetime) -> timedelta | None:
     return (date if date.tzinfo else date.replace(tzinfo=UTC)) - now
 
 
+def _is_about(outcome: Outcome, endpoint: WebhookEndpoint | None) -> bool:
+    """Whether an attempt says something of the endpoint as it is now: not when it went to another URL. One that was
+    disabled in between has dropped its deliveries, so nothing of before is held."""
+    return endpoint is not None and endpoint.is_enabled and endpoint.url == outcome.endpoint.url
+
+
 def _judge(endpoint: WebhookEndpoint, outcome: Outcome) -> None:
     """Says how an endpoint answers, and gives up on one that is gone or has failed for days. A first failure starts
     the clock, which starts anew unless FAILING_AFTER of them fall into FAILING_WINDOW."""
-    if not endpoint.is_enabled:
-        return
     endpoint.is_slow = outcome.is_slow
     if outcome.is_success:
         endpoint.failures, endpoint.failing_since = 0, None

@@ -15,7 +15,7 @@ from core.http import Answer
 from core.mail import Email
 from core.queue import LEASE, claim_batch
 from notifications.models import SLOW_SECONDS, Event, WebhookAttempt, WebhookDelivery, WebhookEndpoint
-from notifications.services import disable_endpoint, enable_endpoint, outcomes, resend
+from notifications.services import disable_endpoint, enable_endpoint, outcomes, replay, resend, update_endpoint
 from notifications.services.outcomes import GIVE_UP_AFTER, RETRY_DELAYS, Outcome, record, retry_after
 from tests.sinks import answering
 
@@ -198,6 +198,19 @@ class TestSlowness:
         assert not enable_endpoint(made).is_slow
 
 
+class TestNewUrl:
+    def test_has_a_clean_slate(self, endpoint, tell, send, sink):
+        made = endpoint("500")
+        tell()
+        send()
+        WebhookEndpoint.objects.update(is_slow=True)
+        same = update_endpoint(made, url=made.url, description="Still the same")
+        assert (same.failures, same.failing_since, same.is_slow) == (1, NOW, True)
+        update_endpoint(made, url=sink.url("200"))
+        made.refresh_from_db()
+        assert (made.failures, made.failing_since, made.is_slow) == (0, None, False)
+
+
 class TestGone:
     def test_disables_at_once(self, endpoint, tell, send, only):
         made = endpoint("410")
@@ -299,8 +312,8 @@ class TestLateNews:
         tell()
         return claim_batch(WebhookDelivery.objects.all(), 1)[0]
 
-    def answer(self, delivery, status):
-        record([Outcome(delivery, delivery.endpoint, timezone.now(), 5, Answer(status))])
+    def answer(self, delivery, status, milliseconds=5):
+        record([Outcome(delivery, delivery.endpoint, timezone.now(), milliseconds, Answer(status))])
 
     @pytest.mark.parametrize("status", [200, 500])
     def test_does_not_take_back_a_resend(self, claimed, only, status):
@@ -325,6 +338,28 @@ class TestLateNews:
         claimed.endpoint.refresh_from_db()
         assert (claimed.endpoint.disabled_reason, claimed.endpoint.failures) == ("requested", 0)
         assert Event.objects.filter(type="webhook_endpoint.disabled").count() == 1
+
+    @pytest.mark.parametrize("status", [200, 410, 500])
+    def test_of_an_old_url_says_nothing_of_the_new_one(self, claimed, only, api, owner, status):
+        """A PATCH while the delivery is under way."""
+        path = f"/api/v1/webhook-endpoints/{claimed.endpoint_id}"
+        old = WebhookEndpoint.objects.get()
+        body = {"url": "https://new.shop.com/hooks"}
+        assert api.patch(path, body, content_type="application/json", headers=owner).status_code == 200
+        claimed.endpoint = old
+        self.answer(claimed, status, 14_000)
+        made = WebhookEndpoint.objects.get()
+        assert (made.status, made.failures, made.failing_since, made.is_slow) == ("enabled", 0, None, False)
+        assert only().status == ("delivered" if status == 200 else "pending")
+
+    @pytest.mark.parametrize("status", [200, 410, 500])
+    def test_from_before_a_pause_says_nothing_of_the_endpoint_after_it(self, claimed, status):
+        disable_endpoint(claimed.endpoint)
+        made = enable_endpoint(claimed.endpoint)
+        replay(made, since=NOW - timedelta(hours=1), until=NOW + timedelta(hours=1))
+        self.answer(claimed, status, 14_000)
+        made.refresh_from_db()
+        assert (made.status, made.failures, made.is_slow) == ("enabled", 0, False)
 
     def test_leaves_a_row_to_the_worker_that_has_it_now(self, claimed, only, time_machine):
         time_machine.move_to(NOW + LEASE * 2, tick=False)
