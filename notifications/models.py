@@ -82,8 +82,8 @@ class WebhookEndpointQuerySet(models.QuerySet["WebhookEndpoint"]):
 class WebhookEndpoint(IdempotentRow):
     """Where a merchant wants to be told, of what, and the secret that signs it.
 
-    `failures` counts failed attempts in a row, `failing_since` is when the first of them was. `is_slow` says that the
-    last attempt took longer than SLOW_SECONDS.
+    `failures` counts failed attempts in a row, `failing_since` and `last_failure_at` are when the first and the last of
+    them were. `is_slow` says that the last attempt took longer than SLOW_SECONDS.
     """
 
     class Status(models.TextChoices):
@@ -101,7 +101,7 @@ class WebhookEndpoint(IdempotentRow):
         Status.DISABLED: {Status.ENABLED, Status.DELETED},
     }
 
-    HEALTH = ("failures", "failing_since", "is_slow")
+    HEALTH = ("failures", "failing_since", "last_failure_at", "is_slow")
 
     id = IdField("we")
     merchant = models.ForeignKey(Merchant, models.PROTECT, related_name="webhook_endpoints", db_index=False)
@@ -115,6 +115,7 @@ class WebhookEndpoint(IdempotentRow):
     disabled_reason = models.CharField(max_length=10, choices=Reason.choices, blank=True, default="")
     failures = models.PositiveIntegerField(default=0, editable=False)
     failing_since = models.DateTimeField(null=True, blank=True, editable=False)
+    last_failure_at = models.DateTimeField(null=True, blank=True, editable=False)
     is_slow = models.BooleanField(default=False, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
@@ -149,7 +150,7 @@ class WebhookEndpoint(IdempotentRow):
 
     def start_anew(self) -> None:
         """Forgets how it has answered. Saved by the caller, with the fields of HEALTH."""
-        self.failures, self.failing_since, self.is_slow = 0, None, False
+        self.failures, self.failing_since, self.last_failure_at, self.is_slow = 0, None, None, False
 
     def listens_to(self, event_type: str) -> bool:
         """Whether the filter takes this type. A test event goes to the one endpoint that it tests."""

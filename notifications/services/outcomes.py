@@ -25,7 +25,8 @@ LONGEST_RETRY_AFTER = 2  # times the delay
 GONE = 410
 
 FAILING_WINDOW = timedelta(hours=24)  # in which FAILING_AFTER failures in a row must fall
-GIVE_UP_AFTER = timedelta(days=5)  # of failures only
+LONGEST_PAUSE = RETRY_DELAYS[-1] * LONGEST_RETRY_AFTER + timedelta(hours=1)  # of one delivery, if workers are busy
+GIVE_UP_AFTER = timedelta(days=5)  # of failures only, without a longer pause
 
 Status, Reason = WebhookDelivery.Status, WebhookEndpoint.Reason
 
@@ -159,19 +160,27 @@ def _is_about(outcome: Outcome, endpoint: WebhookEndpoint | None) -> bool:
 
 
 def _judge(endpoint: WebhookEndpoint, outcome: Outcome) -> None:
-    """Says how an endpoint answers, and gives up on one that is gone or has failed for days. A first failure starts
-    the clock, which starts anew unless FAILING_AFTER of them fall into FAILING_WINDOW."""
+    """Says how an endpoint answers, and gives up on one that is gone or has failed for days."""
     endpoint.is_slow = outcome.is_slow
     if outcome.is_success:
-        endpoint.failures, endpoint.failing_since = 0, None
-    elif endpoint.failing_since is None or (
-        not endpoint.is_failing and outcome.at - endpoint.failing_since > FAILING_WINDOW
-    ):
-        endpoint.failures, endpoint.failing_since = 1, outcome.at
+        endpoint.failures, endpoint.failing_since, endpoint.last_failure_at = 0, None, None
     else:
+        if _is_first_failure(endpoint, outcome.at):
+            endpoint.failures, endpoint.failing_since = 0, outcome.at
         endpoint.failures += 1
+        endpoint.last_failure_at = outcome.at
     endpoint.save(update_fields=WebhookEndpoint.HEALTH)
     if outcome.answer.status == GONE:
         give_up_on(endpoint, Reason.GONE)
     elif endpoint.is_failing and endpoint.failing_since and outcome.at - endpoint.failing_since >= GIVE_UP_AFTER:
         give_up_on(endpoint, Reason.FAILING)
+
+
+def _is_first_failure(endpoint: WebhookEndpoint, at: datetime) -> bool:
+    """Starts the clock. It starts anew unless FAILING_AFTER failures fall into FAILING_WINDOW, and after a pause in
+    which nothing was tried: nobody knows how the endpoint was then."""
+    if endpoint.failing_since is None or endpoint.last_failure_at is None:
+        return True
+    if not endpoint.is_failing and at - endpoint.failing_since > FAILING_WINDOW:
+        return True
+    return at - endpoint.last_failure_at > LONGEST_PAUSE

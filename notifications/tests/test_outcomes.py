@@ -16,7 +16,14 @@ from core.mail import Email
 from core.queue import LEASE, claim_batch
 from notifications.models import SLOW_SECONDS, Event, WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from notifications.services import disable_endpoint, enable_endpoint, outcomes, replay, resend, update_endpoint
-from notifications.services.outcomes import GIVE_UP_AFTER, RETRY_DELAYS, Outcome, record, retry_after
+from notifications.services.outcomes import (
+    GIVE_UP_AFTER,
+    LONGEST_RETRY_AFTER,
+    RETRY_DELAYS,
+    Outcome,
+    record,
+    retry_after,
+)
 from tests.sinks import answering
 
 pytestmark = pytest.mark.django_db
@@ -284,6 +291,24 @@ class TestFailingForDays:
             made.refresh_from_db()
             assert (made.failures, made.failing_since) == (1, timezone.now())
         assert made.is_enabled
+
+    @pytest.mark.parametrize(
+        ("pause", "is_disabled"), [(RETRY_DELAYS[-1] * LONGEST_RETRY_AFTER, True), (timedelta(weeks=3), False)]
+    )
+    def test_begins_anew_after_a_pause(self, endpoint, fail_for, tell, send, time_machine, pause, is_disabled):
+        """In weeks without an attempt it has done nothing at all. As long as Retry-After may ask for is no pause."""
+        made = endpoint("500")
+        fail_for(4)
+        WebhookDelivery.objects.update(due_at=None, status="failed")
+        made.refresh_from_db()
+        assert (made.failing_since, made.last_failure_at) == (NOW, timezone.now())
+        time_machine.shift(pause + timedelta(minutes=1))
+        tell(object_id="pay_after_a_pause")
+        send()
+        made.refresh_from_db()
+        assert (made.disabled_reason == "failing") is is_disabled
+        if not is_disabled:
+            assert (made.failures, made.failing_since) == (1, timezone.now())
 
     def test_is_counted_from_the_first_failure(self, endpoint, tell, send, only, wait_until_due):
         made = endpoint("500")
