@@ -73,6 +73,9 @@ class Event(models.Model):
         return f"{self.type} {self.object_id}"
 
 
+TROUBLED = Q(failures__gte=FAILING_AFTER) | Q(is_slow=True)  # endpoints that are failing or slow
+
+
 class WebhookEndpointQuerySet(models.QuerySet["WebhookEndpoint"]):
     def kept(self) -> "WebhookEndpointQuerySet":
         """Without those that were deleted: they stay for their log and their idempotency keys."""
@@ -145,7 +148,7 @@ class WebhookEndpoint(IdempotentRow):
 
     @property
     def is_troubled(self) -> bool:
-        """Whether it has to do with one delivery at a time, apart from the others."""
+        """As TROUBLED says: it has to do with one delivery at a time, apart from the others."""
         return self.is_failing or self.is_slow
 
     def start_anew(self) -> None:
@@ -203,10 +206,11 @@ class WebhookDelivery(QueueRow):
 
     @classmethod
     def late(cls, limit: datetime) -> "models.QuerySet[WebhookDelivery]":
-        """Only those of endpoints that nobody has tried since: how long a merchant's server lets its own deliveries
-        wait says nothing of our workers."""
+        """Only those of endpoints that are well and that nobody has tried since: how long merchants' servers let their
+        deliveries wait, and those of others in the same lane, says nothing of our workers."""
         tried = WebhookAttempt.objects.filter(pk__gte=first_id("wa", limit)).values("delivery__endpoint")
-        return cls.objects.filter(due_at__lt=limit).exclude(endpoint__in=tried)
+        well = WebhookEndpoint.objects.exclude(TROUBLED)
+        return cls.objects.filter(due_at__lt=limit, endpoint__in=well).exclude(endpoint__in=tried)
 
 
 class WebhookAttempt(models.Model):

@@ -246,6 +246,17 @@ class TestLateness:
         assert WebhookDelivery.objects.filter(due_at__lte=timezone.now()).exists()
         assert late_rows()["WebhookDelivery"] == 0
 
+    def test_is_not_that_of_endpoints_in_trouble(self, backlog, failing, api, time_machine):
+        """However many there are: those of the lane apart may wait for long before anybody tries them."""
+        backlog(1, **failing), backlog(1, is_slow=True)
+        time_machine.move_to(timezone.now() + LATE + LEASE)
+        assert api.get("/api/v1/health/ready").status_code == 200
+        backlog(1)
+        time_machine.move_to(timezone.now() + LATE + LEASE)
+        answer = api.get("/api/v1/health/ready")
+        assert (answer.status_code, late_rows()["WebhookDelivery"]) == (503, 1)
+        assert "late (1 jobs)" in answer.json()["message"]
+
 
 @pytest.mark.django_db(transaction=True)
 class TestSideBySide:
