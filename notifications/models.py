@@ -73,13 +73,15 @@ class Event(models.Model):
         return f"{self.type} {self.object_id}"
 
 
-TROUBLED = Q(failures__gte=FAILING_AFTER) | Q(is_slow=True)  # endpoints that are failing or slow
-
-
 class WebhookEndpointQuerySet(models.QuerySet["WebhookEndpoint"]):
     def kept(self) -> "WebhookEndpointQuerySet":
         """Without those that were deleted: they stay for their log and their idempotency keys."""
         return self.exclude(status=WebhookEndpoint.Status.DELETED)
+
+    def in_trouble(self, troubled: bool = True) -> "WebhookEndpointQuerySet":
+        """Those that are failing or slow, or all others."""
+        trouble = Q(failures__gte=FAILING_AFTER) | Q(is_slow=True)
+        return self.filter(trouble) if troubled else self.exclude(trouble)
 
 
 class WebhookEndpoint(IdempotentRow):
@@ -148,7 +150,7 @@ class WebhookEndpoint(IdempotentRow):
 
     @property
     def is_troubled(self) -> bool:
-        """As TROUBLED says: it has to do with one delivery at a time, apart from the others."""
+        """As in_trouble() says: it has to do with one delivery at a time, apart from the others."""
         return self.is_failing or self.is_slow
 
     def start_anew(self) -> None:
@@ -209,7 +211,7 @@ class WebhookDelivery(QueueRow):
         """Only those of endpoints that are well and that nobody has tried since: how long merchants' servers let their
         deliveries wait, and those of others in the same lane, says nothing of our workers."""
         tried = WebhookAttempt.objects.filter(pk__gte=first_id("wa", limit)).values("delivery__endpoint")
-        well = WebhookEndpoint.objects.exclude(TROUBLED)
+        well = WebhookEndpoint.objects.in_trouble(False)
         return cls.objects.filter(due_at__lt=limit, endpoint__in=well).exclude(endpoint__in=tried)
 
 

@@ -8,13 +8,14 @@ when their lease runs out.
 
 import asyncio
 import logging
+import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, QuerySet, Subquery
 from django.utils import timezone
 
 from core.encryption import DecryptionError
@@ -44,7 +45,6 @@ class Lane:
 
 
 LANES = {False: Lane(places=128, each=8), True: Lane(places=64, each=1)}  # by whether the endpoint is troubled
-MOST_EACH = max(lane.each for lane in LANES.values())
 
 
 @dataclass(frozen=True)
@@ -173,31 +173,56 @@ def _load_endpoints(ids: Iterable[str]) -> dict[str, WebhookEndpoint]:
 # --- Who has a place --------------------------------------------------------------------------
 def choose(in_flight: Collection[Flight]) -> list[str]:
     """Ids of due deliveries, as many as there are places for: the oldest of each endpoint, and to each its share."""
-    waiting = _waiting()
     busy = Counter(flight.endpoint.pk for flight in in_flight)
     slow = {flight.endpoint.pk for flight in in_flight if flight.is_slow}
+    head = _head()
     chosen: list[str] = []
     for is_troubled, lane in LANES.items():
-        endpoints = [one for one in waiting if (one.is_troubled or one.pk in slow) is is_troubled]
         room = lane.places - sum(flight.is_troubled is is_troubled for flight in in_flight)
-        for asked, endpoint in enumerate(endpoints):
-            share = max(room // (len(endpoints) - asked), 1)
-            ids = waiting[endpoint][: max(min(share, room, lane.each - busy[endpoint.pk]), 0)]
-            room -= len(ids)
-            chosen += ids
+        if head and room > 0:
+            full = slow.union(pk for pk, count in busy.items() if count >= lane.each)
+            endpoints = WebhookEndpoint.objects.in_trouble(is_troubled).exclude(pk__in=full)
+            waiting = _waiting(endpoints, head, lane, room)
+            chosen += _share_out(room, [(ids, lane.each - busy[pk]) for pk, ids in waiting.items()])
     return chosen
 
 
-def _waiting() -> dict[WebhookEndpoint, list[str]]:
-    """The endpoints with due deliveries, in any order, each with the ids of its oldest. When there are more than HEAD,
-    those that have none among the oldest are asked one by one: ten thousand rows of one endpoint hide no other's."""
-    due = WebhookDelivery.objects.filter(due_at__lte=timezone.now()).order_by("due_at")
+def _share_out(room: int, waiting: Sequence[tuple[list[str], int]]) -> list[str]:
+    """As many ids as there is room for, given those of each endpoint and how many it may have: to each its share."""
+    chosen: list[str] = []
+    for asked, (ids, most) in enumerate(waiting):
+        share = max((room - len(chosen)) // (len(waiting) - asked), 1)
+        chosen += ids[: min(share, most, room - len(chosen))]
+    return chosen
+
+
+def _due() -> QuerySet[WebhookDelivery]:
+    return WebhookDelivery.objects.filter(due_at__lte=timezone.now()).order_by("due_at")
+
+
+def _head() -> dict[str, list[str]]:
+    """The HEAD oldest ids of due deliveries, by endpoint."""
     head: dict[str, list[str]] = {}
-    for endpoint_id, pk in due.values_list("endpoint", "pk")[:HEAD]:
+    for endpoint_id, pk in _due().values_list("endpoint", "pk")[:HEAD]:
         head.setdefault(endpoint_id, []).append(pk)
+    return head
+
+
+def _waiting(
+    endpoints: QuerySet[WebhookEndpoint], head: dict[str, list[str]], lane: Lane, room: int
+) -> dict[str, list[str]]:
+    """Which of these endpoints have due deliveries, in any order, each with the ids of its oldest. When there are more
+    than HEAD, as many that have none among them as there is room for: ten thousand rows of one hide no other's."""
+    waiting = {pk: head[pk] for pk in endpoints.filter(pk__in=head).values_list("pk", flat=True)}
     if sum(map(len, head.values())) == HEAD:
-        hidden = WebhookEndpoint.objects.filter(Exists(due.filter(endpoint=OuterRef("pk")))).exclude(pk__in=head)
-        for pk in hidden.values_list("pk", flat=True):
-            head[pk] = list(due.filter(endpoint=pk).values_list("pk", flat=True)[:MOST_EACH])
-    endpoints = WebhookEndpoint.objects.filter(pk__in=head).only("failures", "is_slow").order_by("?")
-    return {endpoint: head[endpoint.pk] for endpoint in endpoints}
+        hidden = endpoints.exclude(pk__in=head).filter(Exists(_due().filter(endpoint=OuterRef("pk"))))
+        waiting |= _oldest(list(hidden.order_by("?").values_list("pk", flat=True)[:room]), lane.each)
+    return dict(random.sample(list(waiting.items()), len(waiting)))
+
+
+def _oldest(endpoint_ids: Collection[str], count: int) -> dict[str, list[str]]:
+    """The ids of so many due deliveries of each endpoint, all in one query."""
+    of_each = _due().filter(endpoint=OuterRef("pk")).values("pk")
+    oldest = {f"oldest_{n}": Subquery(of_each[n : n + 1]) for n in range(count)}
+    rows = WebhookEndpoint.objects.filter(pk__in=endpoint_ids).annotate(**oldest).values_list("pk", *oldest)
+    return {endpoint_id: [pk for pk in ids if pk] for endpoint_id, *ids in rows}

@@ -45,6 +45,22 @@ def failing():
     return {"failures": 3, "failing_since": timezone.now()}
 
 
+@pytest.fixture
+def crowd(shop, tell, failing):
+    """`crowd(300)`: as many endpoints that fail, with one delivery due to each."""
+
+    def make(count, **state):
+        event, now = tell(object_id="pay_crowd"), timezone.now()
+        fields = {"merchant": shop, "url": "https://a.example.com/", "event_types": ["*"], "secret": "x"}
+        made = [WebhookEndpoint(**fields, **{**failing, **state}) for _n in range(count)]
+        rows = [WebhookDelivery(merchant=shop, event=event, endpoint=endpoint, due_at=now) for endpoint in made]
+        WebhookEndpoint.objects.bulk_create(made)
+        WebhookDelivery.objects.bulk_create(rows)
+        return made
+
+    return make
+
+
 def flights_to(endpoints, seconds=0.0):
     """A delivery to each of these endpoints, which has been under way for so long."""
     return [Flight(endpoint, time.monotonic() - seconds) for endpoint in endpoints]
@@ -108,6 +124,31 @@ class TestPlaces:
         monkeypatch.setattr(dispatch, "HEAD", 10)
         crowd, quiet = backlog(20), backlog(2)
         assert (chosen_of(crowd), chosen_of(quiet)) == (HEALTHY.each, 2)
+
+    def test_are_there_for_the_healthy_behind_a_crowd_that_fails(self, backlog, crowd, monkeypatch):
+        """Not one of the crowd is among the oldest: they would be drawn for, had they a lane with room."""
+        monkeypatch.setattr(dispatch, "HEAD", 10)
+        oldest, dead = backlog(10, is_slow=True), crowd(300)
+        well = backlog(HEALTHY.each)
+        held = flights_to([oldest, *dead[: TROUBLED.places - 1]])
+        assert chosen_of(well, held) == HEALTHY.each
+        assert len(choose(held)) == HEALTHY.each
+        assert len(choose([])) == TROUBLED.places + HEALTHY.each
+
+    def test_are_found_with_few_queries_however_many_wait(
+        self, backlog, crowd, monkeypatch, django_assert_max_num_queries
+    ):
+        monkeypatch.setattr(dispatch, "HEAD", 10)
+        oldest = backlog(20)
+        crowd(300, failures=0, failing_since=None)
+        with django_assert_max_num_queries(7):
+            ids = choose(flights_to([oldest] * HEALTHY.each))
+        assert len(set(ids)) == HEALTHY.places - HEALTHY.each
+
+    def test_are_none_when_nothing_is_due_which_takes_one_query(self, endpoint, django_assert_num_queries):
+        endpoint()
+        with django_assert_num_queries(1):
+            assert choose([]) == []
 
     def test_take_no_row_that_is_not_due(self, backlog):
         backlog(3)
