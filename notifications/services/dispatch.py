@@ -65,6 +65,7 @@ class Flight:
 
 
 _claiming = threading.Lock()  # in one process one turn claims at a time
+_turns: set["Turn"] = set()  # of this process: what one waits for holds its places for the other, too
 
 
 def send_due() -> int:
@@ -74,14 +75,23 @@ def send_due() -> int:
         return 0
     with asyncio.Runner() as runner:
         turn = Turn(runner, Client())
-        if _claiming.acquire(blocking=False):
-            try:
-                turn.send_while_due()
-            finally:
-                _claiming.release()
-        turn.finish()
-        turn.client.close()
+        _turns.add(turn)
+        try:
+            if _claiming.acquire(blocking=False):
+                try:
+                    turn.send_while_due()
+                finally:
+                    _claiming.release()
+            turn.finish()
+        finally:
+            _turns.discard(turn)
+            turn.client.close()
     return turn.attempts
+
+
+def _in_flight() -> list["Flight"]:
+    """What all turns of this process wait for, as it is at this moment: another thread changes its own meanwhile."""
+    return [flight for turn in _turns.copy() for flight in turn.in_flight.copy().values()]
 
 
 class Turn:
@@ -107,7 +117,7 @@ class Turn:
 
     def _start(self) -> None:
         """Claims deliveries for the places that are free, and sends them as soon as the loop runs."""
-        ids = choose(self.in_flight.values())
+        ids = choose(_in_flight())
         claimed = claim_batch(WebhookDelivery.objects.filter(pk__in=ids), len(ids)) if ids else []
         events = Event.objects.in_bulk([delivery.event_id for delivery in claimed])
         endpoints = _load_endpoints({delivery.endpoint_id for delivery in claimed})

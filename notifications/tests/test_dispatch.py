@@ -312,6 +312,29 @@ class TestSideBySide:
         assert len(sink.received) == 60
         assert set(WebhookDelivery.objects.values_list("status", "attempts")) == {("delivered", 1)}
 
+    def test_two_turns_of_a_worker_share_the_places_of_an_endpoint(self, backlog, sink, monkeypatch):
+        """The second claims while the first waits for its last answers."""
+        under_way, most = [], []
+
+        async def late(connection):
+            under_way.append(connection)
+            most.append(len(under_way))
+            await asyncio.sleep(1.5)
+            under_way.remove(connection)
+            connection.answer(200)
+
+        def second():
+            time.sleep(1)
+            while WebhookDelivery.objects.filter(status="pending").exists():
+                send_due()
+                time.sleep(0.05)
+
+        sink.behaviours["/late"] = late
+        monkeypatch.setattr(dispatch, "CLAIM_SECONDS", 0.5)
+        backlog(HEALTHY.each + 4, "late")
+        assert at_once([send_due, second])[0] == HEALTHY.each
+        assert (max(most), len(most)) == (HEALTHY.each, HEALTHY.each + 4)
+
 
 class FreeForAll:
     def locked(self):
