@@ -174,7 +174,7 @@ def matches(pattern: str, event_type: str) -> bool:
 
 
 class WebhookDelivery(QueueRow):
-    """One event on its way to one endpoint. `attempts` counts since it was last (re)started."""
+    """One event on its way to one endpoint. `attempts` counts those recorded since it was (re)started."""
 
     class Status(models.TextChoices):
         PENDING = "pending", _("Pending")

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 from django.db import transaction
+from django.db.models import F
 
 from core.http import Answer
 from core.transactions import with_retries
@@ -42,6 +43,11 @@ class Outcome:
     milliseconds: int
     answer: Answer
     error: str = ""
+
+    @property
+    def number(self) -> int:
+        """Of the attempt, from 1."""
+        return self.delivery.attempts + 1
 
     @property
     def is_success(self) -> bool:
@@ -121,21 +127,21 @@ def _log(outcomes: Sequence[Outcome]) -> None:
 
 def _mark_delivered(outcomes: Sequence[Outcome]) -> None:
     rows = WebhookDelivery.objects.filter(pk__in=[outcome.delivery.pk for outcome in outcomes])
-    rows.update(status=Status.DELIVERED, due_at=None, last_error="")
+    rows.update(status=Status.DELIVERED, due_at=None, attempts=F("attempts") + 1, last_error="")
 
 
 def _mark_failed(outcome: Outcome) -> None:
     due_at = next_attempt(outcome)
     status = Status.FAILED if due_at is None else Status.PENDING
     rows = WebhookDelivery.objects.filter(pk=outcome.delivery.pk)
-    rows.update(status=status, due_at=due_at, last_error=outcome.fault)
+    rows.update(status=status, due_at=due_at, attempts=outcome.number, last_error=outcome.fault)
 
 
 def next_attempt(outcome: Outcome) -> datetime | None:
     """When to try again, or None after the last attempt. A Retry-After is heard, within one and two delays."""
-    if outcome.delivery.attempts > len(RETRY_DELAYS):
+    if outcome.number > len(RETRY_DELAYS):
         return None
-    delay = RETRY_DELAYS[outcome.delivery.attempts - 1]
+    delay = RETRY_DELAYS[outcome.number - 1]
     asked = retry_after(outcome.answer.retry_after, outcome.at)
     if asked is not None:
         return outcome.at + min(max(asked, delay), delay * LONGEST_RETRY_AFTER)

@@ -128,6 +128,17 @@ class TestFailure:
         send()
         assert WebhookDelivery.objects.values("due_at").distinct().count() == 20
 
+    def test_that_never_was_costs_no_attempt(self, endpoint, tell, send, only, due, time_machine):
+        """Ten workers died with the delivery in their hands: nothing was sent, so nothing is used up."""
+        endpoint("500")
+        tell()
+        for _n in range(len(RETRY_DELAYS) + 1):
+            assert len(claim_batch(WebhookDelivery.objects.all(), 1)) == 1
+            time_machine.shift(LEASE)
+        assert send() == 1
+        assert (only().status, only().attempts, only().log.count()) == ("pending", 1, 1)
+        assert 4 <= due(only()) <= 6
+
     def test_of_one_that_was_resent_starts_the_schedule_anew(self, endpoint, tell, send, only, due, wait_until_due):
         endpoint("500")
         tell()
