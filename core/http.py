@@ -27,7 +27,7 @@ MAX_LOOK_UPS = 1024  # of names at once, each in a thread: more than a turn of t
 MAX_ANSWER_BYTES = 20 * 1024  # read at most, head and body
 KEPT_BYTES = 1024  # of the answer's body
 READ_BYTES = 4096
-MAX_IDLE = 256  # connections kept for the next call
+MAX_IDLE = 128  # connections kept for the next call: a process has few files to open
 
 NO_HTTP = (httptools.HttpParserError, httptools.HttpParserUpgrade)
 

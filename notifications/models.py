@@ -78,7 +78,7 @@ class WebhookEndpointQuerySet(models.QuerySet["WebhookEndpoint"]):
         """Without those that were deleted: they stay for their log and their idempotency keys."""
         return self.exclude(status=WebhookEndpoint.Status.DELETED)
 
-    def in_trouble(self, troubled: bool = True) -> "WebhookEndpointQuerySet":
+    def in_trouble(self, troubled: bool) -> "WebhookEndpointQuerySet":
         """Those that are failing or slow, or all others."""
         trouble = Q(failures__gte=FAILING_AFTER) | Q(is_slow=True)
         return self.filter(trouble) if troubled else self.exclude(trouble)
