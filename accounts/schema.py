@@ -9,7 +9,7 @@ from rest_framework.serializers import Serializer
 from accounts.access import MERCHANT_HEADER, MerchantRequired, ScopeMissing
 from accounts.services import KeyInvalid
 from accounts.tokens import TokenInvalid
-from core.api import MAX_PAGE_SIZE, PAGE_SIZE
+from core.api import MAX_PAGE_SIZE, PAGE_SIZE, takes_nothing
 from core.errors import ApiError, NotAuthenticated, NotFound, NotPermitted, ParameterInvalid, ParameterUnknown
 from core.schema import BODY_ERRORS, KEY_ERRORS, READ_ERRORS, refusals
 
@@ -55,19 +55,26 @@ def described(
     parameters: Sequence[OpenApiParameter | Serializer] | None = None,
     examples: list[Any] | None = None,
 ) -> Callable[[Any], Any]:
-    """`extend_schema` for one operation. `scoped`: it is about one merchant. `keyed`: it takes an Idempotency-Key."""
-    known: list[type[ApiError]] = [*errors, *(READ_ERRORS if body is None else BODY_ERRORS), *CREDENTIAL_ERRORS]
-    known += KEY_ERRORS if keyed else ()
+    """`extend_schema` for one operation. `scoped`: it is about one merchant. `keyed`: it takes an Idempotency-Key.
+    A POST without a `body` refuses one that says something."""
+    known = [*errors, *CREDENTIAL_ERRORS, *(KEY_ERRORS if keyed else ())]
     known += PERMISSION_ERRORS if scoped and not public else ()
     headers = [*([IDEMPOTENCY_KEY] if keyed else []), *([MERCHANT] if scoped and not public else [])]
-    return extend_schema(
-        operation_id=operation_id,
-        summary=summary,
-        description=description,
-        tags=[tag],
-        request=body,
-        auth=[{}, {"bearer": []}] if public else None,  # type: ignore[list-item]
-        responses={status: OpenApiResponse(answer, description="Done."), **refusals(*dict.fromkeys(known))},
-        parameters=[*headers, *(parameters or [])],
-        examples=examples,
-    )
+
+    def describe(handler: Any) -> Any:
+        is_post = handler.__name__ == "post"
+        common = BODY_ERRORS if is_post or body else READ_ERRORS
+        schema = extend_schema(
+            operation_id=operation_id,
+            summary=summary,
+            description=description,
+            tags=[tag],
+            request=body,
+            auth=[{}, {"bearer": []}] if public else None,  # type: ignore[list-item]
+            responses={status: OpenApiResponse(answer, description="Done."), **refusals(*known, *common)},
+            parameters=[*headers, *(parameters or [])],
+            examples=examples,
+        )
+        return schema(takes_nothing(handler) if is_post and body is None else handler)
+
+    return describe

@@ -286,7 +286,7 @@ SPECTACULAR_SETTINGS = {
         "EventType": "notifications.filters.TYPES",
         "EmailTemplate": "notifications.mails.TEMPLATES",
         "EmailStatus": "core.mail.Status",
-        "WebhookEndpointStatus": "notifications.serializers.STATUSES",
+        "WebhookEndpointStatus": "notifications.models.WebhookEndpoint.Status",
         "WebhookDeliveryStatus": "notifications.models.WebhookDelivery.Status",
         "RefundStatus": "refunds.models.Status",
         "RefundReason": "refunds.models.Reason",

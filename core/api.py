@@ -47,11 +47,23 @@ def answer_page(plural: str, page: "Page", data: Any, message: str) -> Response:
     )
 
 
+def takes_nothing(handler: Any) -> Any:
+    """Marks a method of a view whose request has no body: `{}` is read as none, and anything else refused."""
+    handler.takes_nothing = True
+    return handler
+
+
 class ApiView(APIView):
     """A view of the API. Its answers are nobody else's, and tell how much of the rate limit is left."""
 
     noun: ClassVar[str] = ""
     plural: ClassVar[str] = ""
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        handler = getattr(self, (request.method or "").lower(), None)
+        if getattr(handler, "takes_nothing", False):
+            read_body(StrictSerializer, request)
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         response = super().finalize_response(request, response, *args, **kwargs)

@@ -37,6 +37,11 @@ def first_id(prefix: str, at: datetime) -> str:
     return new_id(prefix, at=max(at, EPOCH), randomness=bytes(RANDOM_BYTES))
 
 
+def made_at(row_id: str) -> datetime:
+    """When an id was made, to the millisecond. Raises ValueError for what is no id."""
+    return EPOCH + timedelta(milliseconds=ULID.from_str(row_id.partition("_")[2].upper()).milliseconds)
+
+
 def is_id(value: object, prefix: str = PREFIX_PATTERN) -> bool:
     """Whether the value is an id in canonical form; checked before any query."""
     return isinstance(value, str) and bool(re.fullmatch(f"{prefix}_{ULID_PATTERN}", value, re.ASCII))

@@ -145,7 +145,7 @@ WAITS = {RateLimited.status, Unavailable.status}
 def refusals(*errors: type[ApiError]) -> dict[int, OpenApiResponse]:
     """The answers with which an operation refuses, for the `responses` of `extend_schema`: one a status, with an
     example for each code."""
-    ordered = sorted(errors, key=lambda error: error.status)
+    ordered = sorted(dict.fromkeys(errors), key=lambda error: error.status)
     return {status: _refusal(list(group)) for status, group in groupby(ordered, key=lambda error: error.status)}
 
 

@@ -12,6 +12,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from urllib.parse import SplitResult, urlsplit
 
 from django.conf import settings
+from django.http.request import validate_host
 
 from core.errors import UrlForbidden
 
@@ -140,7 +141,8 @@ def _literal(host: str) -> Address | None:
 def _may_be_public(target: Target) -> bool:
     """Names without a dot are looked up among ours; numbers in any notation but the usual one lead anywhere."""
     host = target.host
-    if host == urlsplit(settings.SITE_URL).hostname or host in settings.ALLOWED_HOSTS:
+    ours = [name for name in settings.ALLOWED_HOSTS if name != "*"]
+    if host == urlsplit(settings.SITE_URL).hostname or validate_host(_bracketed(host), ours):
         return False
     if target.address is not None:
         return is_public(target.address)

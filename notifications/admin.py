@@ -17,11 +17,11 @@ from unfold.decorators import action, display
 
 from core.admin import Columns, CreatedFilter, ReadOnly, ReadOnlyAdmin, preformatted
 from core.errors import ApiError
-from notifications.models import EVENT_TYPES, Event, WebhookAttempt, WebhookDelivery, WebhookEndpoint
+from notifications.models import EVENT_TYPES, OLD_SECRETS, Event, WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from notifications.services import enable_endpoint, resend
 
 ATTEMPTS_SHOWN = 50
-SECRETS = ("secret", "previous_secret")  # never read here: shown to nobody, and perhaps unreadable
+SECRETS = ("secret", *OLD_SECRETS)  # never read here: shown to nobody, and perhaps unreadable
 
 
 class TypeFilter(DropdownFilter):
@@ -61,7 +61,7 @@ class WebhookEndpointAdmin(ReadOnlyAdmin):
     fieldsets = (
         (None, {"fields": ("url", "description", ("merchant", "event_types"))}),
         (_("How it is"), {"fields": (("status_label", "disabled_reason"), ("failures", "failing_since", "is_slow"))}),
-        (_("Technical"), {"fields": ("id", ("created_at", "previous_secret_until"))}),
+        (_("Technical"), {"fields": ("id", "created_at", ("previous_secret_until", "older_secret_until"))}),
     )
     actions_detail = ("enable_this",)
 

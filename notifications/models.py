@@ -39,17 +39,20 @@ EVENT_TYPES = [
     ENDPOINT_TEST,
 ]
 
-# What an endpoint may ask for: everything, all of a noun, or one type.
-PATTERNS = ["*", *dict.fromkeys(f"{name.partition('.')[0]}.*" for name in EVENT_TYPES), *EVENT_TYPES]
+# What an endpoint may ask for: everything, all of a noun, or one type. A test event asks nobody.
+_ASKED_FOR = [name for name in EVENT_TYPES if name != ENDPOINT_TEST]
+PATTERNS = ["*", *dict.fromkeys(f"{name.partition('.')[0]}.*" for name in _ASKED_FOR), *_ASKED_FOR]
 
 DESCRIPTION_LENGTH = 500
 REASON_LENGTH = 32
 FAILING_AFTER = 3  # failures in a row
 SLOW_SECONDS = 3.0  # longer than a receiver needs that puts the event into a queue of its own
+OLD_SECRETS = ("previous_secret", "older_secret")  # of an endpoint, each with the end of its time in …_until
 
 
 class Event(models.Model):
-    """A snapshot of an object at the moment of a change. `sequence` counts the events of one object from 1."""
+    """A snapshot of an object at the moment of a change. `sequence` counts the events of one object from 1,
+    with a leap where those before were pruned."""
 
     id = IdField("evt")
     merchant = models.ForeignKey(Merchant, models.PROTECT, related_name="events")
@@ -82,6 +85,10 @@ class WebhookEndpointQuerySet(models.QuerySet["WebhookEndpoint"]):
         """Those that are failing or slow, or all others."""
         trouble = Q(failures__gte=FAILING_AFTER) | Q(is_slow=True)
         return self.filter(trouble) if troubled else self.exclude(trouble)
+
+    def sealed(self) -> "WebhookEndpointQuerySet":
+        """Without reading the secrets: they are needed to sign, and perhaps ENCRYPTION_KEYS no longer open one."""
+        return self.defer("secret", *OLD_SECRETS)
 
 
 class WebhookEndpoint(IdempotentRow):
@@ -116,6 +123,8 @@ class WebhookEndpoint(IdempotentRow):
     secret = EncryptedTextField(editable=False)
     previous_secret = EncryptedTextField(null=True, editable=False)
     previous_secret_until = models.DateTimeField(null=True, blank=True, editable=False)
+    older_secret = EncryptedTextField(null=True, editable=False)
+    older_secret_until = models.DateTimeField(null=True, blank=True, editable=False)
     status = models.CharField(max_length=8, choices=Status.choices, default=Status.ENABLED)
     disabled_reason = models.CharField(max_length=10, choices=Reason.choices, blank=True, default="")
     failures = models.PositiveIntegerField(default=0, editable=False)
@@ -162,10 +171,13 @@ class WebhookEndpoint(IdempotentRow):
         return event_type != ENDPOINT_TEST and any(matches(pattern, event_type) for pattern in self.event_types)
 
     def secrets_at(self, moment: datetime) -> list[str]:
-        """What messages of that moment are signed with: during a rotation the previous secret too."""
-        if self.previous_secret and self.previous_secret_until and moment < self.previous_secret_until:
-            return [self.secret, self.previous_secret]
-        return [self.secret]
+        """What messages of that moment are signed with: after a rotation the old secrets too."""
+        return [self.secret, *(secret for secret, _until in self.old_secrets_at(moment))]
+
+    def old_secrets_at(self, moment: datetime) -> list[tuple[str, datetime]]:
+        """Those that were replaced and still sign, the newest first, each with the end of its time."""
+        ends = {name: getattr(self, f"{name}_until") for name in OLD_SECRETS}
+        return [(getattr(self, name), until) for name, until in ends.items() if until and moment < until]
 
 
 def matches(pattern: str, event_type: str) -> bool:

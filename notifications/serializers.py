@@ -7,7 +7,8 @@ from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
 from core.api import StrictSerializer
-from core.fields import FlagField, OneOfField, OptionalField, SetField, TextField, TimeField
+from core.errors import ParameterInvalid
+from core.fields import FlagField, NumberField, OneOfField, OptionalField, SetField, TextField, TimeField
 from core.mail import Email, Reason, Status
 from core.targets import MAX_URL_LENGTH
 from notifications import examples
@@ -15,8 +16,8 @@ from notifications.diagnosis import MAX_BODY, MAX_HEADERS, STEPS
 from notifications.mails import AUDIENCES, MAILS, TEMPLATES
 from notifications.models import DESCRIPTION_LENGTH, EVENT_TYPES, PATTERNS, WebhookDelivery, WebhookEndpoint
 
-STATUSES = [choice for choice in WebhookEndpoint.Status.choices if choice[0] != WebhookEndpoint.Status.DELETED]
 MAX_PATTERNS = 100
+MAX_OVERLAP_HOURS = 24
 
 
 # --- Events -----------------------------------------------------------------------------------
@@ -34,7 +35,7 @@ class EventDetails(serializers.Serializer):
     id = serializers.CharField(help_text="The event's id, and the webhook-id of its deliveries")
     type = serializers.ChoiceField([(name, name) for name in EVENT_TYPES], help_text="What happened")
     object_id = serializers.CharField(help_text="What it happened to")
-    sequence = serializers.IntegerField(help_text="Counts the events of the object from 1")
+    sequence = serializers.IntegerField(help_text="Counts the events of the object; a later one is greater")
     data = SnapshotField(  # type: ignore[assignment]
         source="payload", help_text="The object as the API showed it then"
     )
@@ -120,8 +121,8 @@ class EndpointDetails(serializers.Serializer):
     url = serializers.CharField(help_text="Where to")
     description = OptionalField(help_text="The merchant's own")
     event_types = serializers.ListField(child=serializers.CharField(), help_text="Of what")
-    status = serializers.ChoiceField(STATUSES, help_text="Whether it is told")
-    disabled_reason = OptionalField(help_text="requested, failing or gone; null while it is enabled")
+    status = serializers.ChoiceField(WebhookEndpoint.Status.choices, help_text="Whether it is told")
+    disabled_reason = OptionalField(help_text="requested, failing or gone; null while it is not disabled")
     failing_since = TimeField(allow_null=True, help_text="The first of the failures in a row; null when there is none")
     created_at = TimeField(help_text="ISO 8601, UTC")
 
@@ -137,14 +138,34 @@ class NewEndpoint(EndpointDetails):
     )
 
 
+class RotateRequest(StrictSerializer):
+    """How the secrets before the new one end."""
+
+    overlap_hours = NumberField(
+        minimum=0,
+        maximum=MAX_OVERLAP_HOURS,
+        pattern="^([01]?[0-9]|2[0-4])$",
+        required=False,
+        default=MAX_OVERLAP_HOURS,
+        help_text="How long they sign as well; 0, after a leak, ends them now",
+    )
+
+    examples = {"overlap_hours": MAX_OVERLAP_HOURS}
+
+
 class ReplayRequest(StrictSerializer):
     """Which events to send again."""
 
-    since = serializers.DateTimeField(help_text="ISO 8601: events from then on")
-    until = serializers.DateTimeField(help_text="ISO 8601: events before then")
+    since = serializers.DateTimeField(required=False, help_text="ISO 8601: events from then on; all when absent")
+    until = serializers.DateTimeField(required=False, help_text="ISO 8601: events before then; all when absent")
     delivered = FlagField(required=False, default=False, help_text="Also those that it has got before")
 
     examples = examples.REPLAY
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if "since" in attrs and "until" in attrs and attrs["since"] > attrs["until"]:
+            raise ParameterInvalid("The time ends before it begins.", param="until")
+        return attrs
 
 
 class Replayed(serializers.Serializer):

@@ -1,5 +1,7 @@
 """The API of events and webhooks."""
 
+from datetime import timedelta
+
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from rest_framework.request import Request
@@ -31,16 +33,29 @@ from notifications.serializers import (
     NewEndpoint,
     Replayed,
     ReplayRequest,
+    RotateRequest,
 )
 
+NEW_ENDPOINT = "Endpoint made. Keep its secret."
 EVENTS, EMAILS, WEBHOOKS = "Events", "Emails", "Webhooks"
 
 
 # --- Events -----------------------------------------------------------------------------------
-class EventsView(AccessView):
+SEEN = "Of what one may not read otherwise (payouts, say), one sees no events."
+
+
+class EventsAccess(AccessView):
+    """What both views of events share."""
+
+    noun, plural = "event", "events"
+
+    def events(self) -> QuerySet[Event]:
+        return services.visible_events(self.merchant, self.access.permissions)
+
+
+class EventsView(EventsAccess):
     """What happened."""
 
-    plural = "events"
     needs = {"GET": "events:read"}
 
     @described(
@@ -50,22 +65,24 @@ class EventsView(AccessView):
         tag=EVENTS,
         errors=LIST_ERRORS,
         parameters=[EventFilters.described()],
+        description=f"{SEEN} With the oldest first the list ends {services.COMMIT_SECONDS} seconds ago, so that a "
+        "program which follows it by its cursors misses none.",
     )
     def get(self, request: Request) -> Response:
-        listing = EventFilters(request.query_params, Event.objects.filter(merchant=self.merchant)).listing()
-        page = paginate(request, listing.rows, ascending=listing.ascending)
+        listing = EventFilters(request.query_params, self.events()).listing()
+        rows = services.settled(listing.rows) if listing.ascending else listing.rows
+        page = paginate(request, rows, ascending=listing.ascending)
         return answer_page(self.plural, page, EventDetails(page.rows, many=True).data, listing.note or "Events.")
 
 
-class EventView(AccessView):
+class EventView(EventsAccess):
     """One event."""
 
-    noun = "event"
     needs = {"GET": "events:read"}
 
-    @described("getEvent", "One event", EventDetails, tag=EVENTS)
+    @described("getEvent", "One event", EventDetails, tag=EVENTS, description=SEEN)
     def get(self, request: Request, event_id: str) -> Response:
-        event = get_object_or_404(Event, merchant=self.merchant, pk=event_id)
+        event = get_object_or_404(self.events(), pk=event_id)
         return answer(self.noun, EventDetails(event).data, event.type)
 
 
@@ -125,7 +142,7 @@ class EndpointView(AccessView):
     noun, plural = "webhook_endpoint", "webhook_endpoints"
 
     def endpoints(self) -> QuerySet[WebhookEndpoint]:
-        return WebhookEndpoint.objects.kept().select_related("merchant").filter(merchant=self.merchant)
+        return WebhookEndpoint.objects.kept().sealed().filter(merchant=self.merchant)
 
     def find(self, endpoint_id: str) -> WebhookEndpoint:
         return get_object_or_404(self.endpoints(), pk=endpoint_id)
@@ -167,7 +184,8 @@ class EndpointsView(EndpointView):
         fields = read_body(EndpointRequest, request)
         endpoint, secret = services.create_endpoint(self.merchant, key=key_of(request), **fields)
         shown = {**EndpointDetails(endpoint).data, "secret": secret}
-        return created(self.noun, shown, "Endpoint made. Keep its secret.", replayed=secret is None)
+        message = f"Endpoint was made before, and is {endpoint.status}." if secret is None else NEW_ENDPOINT
+        return created(self.noun, shown, message, replayed=secret is None)
 
 
 class OneEndpointView(EndpointView):
@@ -195,9 +213,7 @@ class OneEndpointView(EndpointView):
 
     @described("deleteWebhookEndpoint", "Delete a webhook endpoint", EndpointDetails, tag=WEBHOOKS)
     def delete(self, request: Request, endpoint_id: str) -> Response:
-        endpoint = self.find(endpoint_id)
-        services.delete_endpoint(endpoint)
-        return self.show(endpoint, "Endpoint deleted.")
+        return self.show(services.delete_endpoint(self.find(endpoint_id)), "Endpoint deleted.")
 
 
 class RotateView(EndpointView):
@@ -210,10 +226,13 @@ class RotateView(EndpointView):
         "Replace the secret",
         NewEndpoint,
         tag=WEBHOOKS,
-        description="For 24 hours messages carry a signature by each of both secrets.",
+        body=RotateRequest,
+        description="Meanwhile messages carry a signature by each of them. When the answer is lost, ask again: the "
+        "secret that your server has goes on.",
     )
     def post(self, request: Request, endpoint_id: str) -> Response:
-        endpoint, secret = services.rotate_secret(self.find(endpoint_id))
+        overlap = timedelta(hours=read_body(RotateRequest, request)["overlap_hours"])
+        endpoint, secret = services.rotate_secret(self.find(endpoint_id), overlap=overlap)
         return answer(self.noun, {**EndpointDetails(endpoint).data, "secret": secret}, "Keep the new secret.")
 
 
@@ -291,6 +310,7 @@ class DiagnoseView(EndpointView):
         Diagnosis,
         tag=WEBHOOKS,
         body=DiagnoseRequest,
+        errors=(services.SecretUnreadable,),
         description="Holds what your server has got against the endpoint's secret and the body that was sent. "
         "Nothing of it is kept.",
     )
@@ -307,7 +327,7 @@ class DeliveryView(AccessView):
     noun, plural = "webhook_delivery", "webhook_deliveries"
 
     def find(self, delivery_id: str) -> WebhookDelivery:
-        deliveries = WebhookDelivery.objects.select_related("event", "endpoint").filter(merchant=self.merchant)
+        deliveries = WebhookDelivery.objects.select_related("event").filter(merchant=self.merchant)
         return get_object_or_404(deliveries, pk=delivery_id)
 
 
@@ -370,6 +390,7 @@ class PreviewView(DeliveryView):
         "What would be sent now",
         MessageDetails,
         tag=WEBHOOKS,
+        errors=(services.SecretUnreadable,),
         description="Headers with their signature, and the body byte for byte. Nothing is sent.",
     )
     def get(self, request: Request, delivery_id: str) -> Response:

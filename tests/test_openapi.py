@@ -98,7 +98,12 @@ def check(case, response):
     """Every check of Schemathesis; that valid data was refused is a fault unless one of our own rules did it."""
     error = response.json()["error"] if response.status_code >= 400 else {"code": "", "param": ""}
     by_query = case.method == "GET" and error["code"] == "parameter_invalid"
-    by_rule = error["param"] in ("Tillgate-Merchant", "expires_at", "anchor")  # whose it is, what day, which schedule
+    by_rule = error["param"] in (
+        "Tillgate-Merchant",
+        "expires_at",
+        "until",
+        "anchor",
+    )  # whose, what days, which schedule
     refused = error["code"] in RULES_BEYOND_THE_SCHEMA or by_query or by_rule
     excluded = CHECKS.get_by_names(["positive_data_acceptance"]) if refused else []
     case.validate_response(response, excluded_checks=excluded)

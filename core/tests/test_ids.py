@@ -6,7 +6,7 @@ from django.db import models
 from django.utils import timezone
 from ulid import ULID
 
-from core.ids import IdField, is_id, new_id
+from core.ids import IdField, is_id, made_at, new_id
 
 TAIL = "01m7xt2s0arrqj7g231der0e2g"
 
@@ -24,6 +24,10 @@ class TestNewId:
         ids = [new_id("pay", at=now + timedelta(milliseconds=n)) for n in range(-500, 500)]
         assert ids == sorted(ids)
         assert new_id("pay", at=now - timedelta(seconds=1)) < new_id("pay") < new_id("pay", at=now + timedelta(days=1))
+
+    def test_tells_when_it_was_made(self):
+        now = timezone.now().replace(microsecond=123000)
+        assert made_at(new_id("pay", at=now)) == now
 
     def test_is_new_each_time(self):
         assert len({new_id("pay") for _n in range(10_000)}) == 10_000

@@ -179,6 +179,17 @@ class TestUrlAtSave:
         with pytest.raises(UrlForbidden):
             check_url(f"https://{host}/")
 
+    @pytest.mark.parametrize("host", ["shop.com", "api.shop.com", "deep.api.shop.com", "[2606:4700::6810:84e5]"])
+    def test_of_this_services_domain_is_refused(self, settings, host):
+        settings.ALLOWED_HOSTS = [".shop.com", "[2606:4700::6810:84e5]"]
+        with pytest.raises(UrlForbidden):
+            check_url(f"https://{host}/")
+
+    def test_of_another_domain_may_be_called_where_any_host_serves(self, settings):
+        settings.ALLOWED_HOSTS = ["*", ".shop.com"]
+        for host in ("hooks.example.com", "othershop.com", "shop.com.example.com"):
+            assert check_url(f"https://{host}/").host == host
+
     def test_is_read_once(self):
         target = check_url("https://Hooks.shop.com:8443/in?a=1")
         assert (target.host, target.port, target.path) == ("hooks.shop.com", 8443, "/in?a=1")

@@ -1,6 +1,14 @@
 """Telling people. Other apps publish events; views, tasks and the back office call the rest, and nothing else."""
 
-from notifications.services.deliveries import Message, ReplayTooLarge, diagnose_message, preview, replay, resend
+from notifications.services.deliveries import (
+    Message,
+    ReplayTooLarge,
+    SecretUnreadable,
+    diagnose_message,
+    preview,
+    replay,
+    resend,
+)
 from notifications.services.dispatch import send_due
 from notifications.services.endpoints import (
     EndpointDisabled,
@@ -10,18 +18,21 @@ from notifications.services.endpoints import (
     delete_endpoint,
     disable_endpoint,
     enable_endpoint,
+    forget_old_secrets,
     rotate_secret,
     send_test_event,
     update_endpoint,
 )
-from notifications.services.events import prune_events, publish
+from notifications.services.events import COMMIT_SECONDS, prune_events, publish, settled, visible_events
 from notifications.services.mails import choose_emails, email_choices
 
 __all__ = [
+    "COMMIT_SECONDS",
     "EndpointDisabled",
     "EventTypeUnknown",
     "Message",
     "ReplayTooLarge",
+    "SecretUnreadable",
     "TooManyEndpoints",
     "choose_emails",
     "create_endpoint",
@@ -30,6 +41,7 @@ __all__ = [
     "disable_endpoint",
     "email_choices",
     "enable_endpoint",
+    "forget_old_secrets",
     "preview",
     "prune_events",
     "publish",
@@ -38,5 +50,7 @@ __all__ = [
     "rotate_secret",
     "send_due",
     "send_test_event",
+    "settled",
     "update_endpoint",
+    "visible_events",
 ]

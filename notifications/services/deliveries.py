@@ -6,18 +6,21 @@ from datetime import datetime
 
 import orjson
 from django.db import transaction
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
-from core.errors import ApiError
+from core.encryption import DecryptionError
+from core.errors import ApiError, NotFound
 from core.ids import first_id, is_id
+from core.indexes import along_index
 from core.renderers import to_json
 from notifications.diagnosis import Step, diagnose
-from notifications.models import Event, WebhookDelivery, WebhookEndpoint
+from notifications.models import EVENT_TYPES, Event, WebhookDelivery, WebhookEndpoint
 from notifications.services.endpoints import locked_endpoint, refuse_disabled
 from notifications.signatures import signed_headers
 
 USER_AGENT = "Tillgate-Webhooks/1"
-MAX_REPLAY = 10_000  # events that one replay looks at
+MAX_REPLAY = 10_000  # events that one replay sends
 REPLAY_BATCH = 500
 
 Status = WebhookDelivery.Status
@@ -25,7 +28,12 @@ Status = WebhookDelivery.Status
 
 class ReplayTooLarge(ApiError):
     status, code = 422, "replay_too_large"
-    message = f"There are more than {MAX_REPLAY} events in that time. Replay a shorter one, and then the next."
+    message = f"That would be more than {MAX_REPLAY} events. Replay those of a shorter time, and then of the next."
+
+
+class SecretUnreadable(ApiError):
+    status, type, code = 409, "conflict", "webhook_secret_unreadable"
+    message = "The secret of this webhook endpoint cannot be read any more, and nothing is sent. Rotate it."
 
 
 @dataclass(frozen=True)
@@ -60,15 +68,28 @@ def _body_of(event: Event) -> bytes:
 
 
 def preview(delivery: WebhookDelivery) -> Message:
-    """A dry run: exactly what would be sent now. Nothing is."""
-    return compose(delivery.event, delivery.endpoint, timezone.now())
+    """A dry run: exactly what would be sent now. Nothing is. Raises NotFound when the endpoint was deleted, and
+    SecretUnreadable."""
+    return compose(delivery.event, _with_secrets(delivery.endpoint_id), timezone.now())
+
+
+def _with_secrets(endpoint_id: str) -> WebhookEndpoint:
+    try:
+        endpoint = WebhookEndpoint.objects.kept().filter(pk=endpoint_id).first()
+    except DecryptionError as error:
+        raise SecretUnreadable from error
+    if endpoint is None:
+        raise NotFound
+    return endpoint
 
 
 def diagnose_message(endpoint: WebhookEndpoint, *, body: str, headers: Mapping[str, str]) -> list[Step]:
-    """Why a message that came to an endpoint does not verify, held against its secrets and what was sent."""
-    sent = _sent_body(endpoint, {name.lower(): value.strip() for name, value in headers.items()})
+    """Why a message that came to an endpoint does not verify, held against its secrets and what was sent. Raises
+    SecretUnreadable."""
     now = timezone.now()
-    return diagnose(body.encode(), headers, endpoint.secrets_at(now), now=now, sent=sent)
+    secrets = _with_secrets(endpoint.pk).secrets_at(now)
+    sent = _sent_body(endpoint, {name.lower(): value.strip() for name, value in headers.items()})
+    return diagnose(body.encode(), headers, secrets, now=now, sent=sent)
 
 
 def _sent_body(endpoint: WebhookEndpoint, headers: Mapping[str, str]) -> bytes | None:
@@ -82,35 +103,51 @@ def _sent_body(endpoint: WebhookEndpoint, headers: Mapping[str, str]) -> bytes |
 @transaction.atomic
 def resend(delivery: WebhookDelivery) -> None:
     """Makes a delivery due now, with all its attempts before it, whatever became of it. Raises EndpointDisabled."""
-    refuse_disabled(locked_endpoint(delivery.endpoint))
+    refuse_disabled(locked_endpoint(delivery.endpoint_id))
     _restart([delivery.pk])
 
 
-def replay(endpoint: WebhookEndpoint, *, since: datetime, until: datetime, delivered: bool = False) -> int:
-    """Sends an endpoint what it listens to and has missed of a time: what failed, and what happened while it was
-    disabled or did not exist yet. With `delivered` also what it has got before. Answers how many events.
+def replay(
+    endpoint: WebhookEndpoint, *, since: datetime | None = None, until: datetime | None = None, delivered: bool = False
+) -> int:
+    """Sends an endpoint what it listens to and has missed, of a time or ever: what failed, and what happened while it
+    was disabled or did not exist yet. With `delivered` also what it has got before. Answers how many events.
 
     Raises EndpointDisabled, ReplayTooLarge. Doing it twice is harmless: what is on its way stays so.
     """
     with transaction.atomic():
-        endpoint = locked_endpoint(endpoint)
+        endpoint = locked_endpoint(endpoint.pk)
         refuse_disabled(endpoint)
-    events = Event.objects.filter(merchant=endpoint.merchant_id)
-    events = events.filter(pk__gte=first_id("evt", since), pk__lt=first_id("evt", until)).order_by("pk")
-    found = list(events.values_list("pk", "type")[: MAX_REPLAY + 1])
-    if len(found) > MAX_REPLAY:
+    again = [Status.FAILED, Status.DELIVERED] if delivered else [Status.FAILED]
+    events = _between(_to_send(endpoint, again), since, until)
+    ids = list(events.values_list("pk", flat=True)[: MAX_REPLAY + 1])
+    if len(ids) > MAX_REPLAY:
         raise ReplayTooLarge
-    ids = [pk for pk, event_type in found if endpoint.listens_to(event_type)]
     batches = [ids[start : start + REPLAY_BATCH] for start in range(0, len(ids), REPLAY_BATCH)]
-    return sum(_replay(endpoint, batch, delivered) for batch in batches)
+    return sum(_replay(endpoint, batch, again) for batch in batches)
+
+
+def _to_send(endpoint: WebhookEndpoint, again: Iterable[str]) -> QuerySet[Event]:
+    """What the endpoint listens to and was not sent, or was with one of these outcomes; the oldest first."""
+    types = [event_type for event_type in EVENT_TYPES if endpoint.listens_to(event_type)]
+    events = Event.objects.filter(merchant=endpoint.merchant_id, type__in=types)
+    sent = WebhookDelivery.objects.filter(event=OuterRef("pk"), endpoint=endpoint).exclude(status__in=again)
+    return along_index(events).filter(~Exists(sent)).order_by("pk")
+
+
+def _between(events: QuerySet[Event], since: datetime | None, until: datetime | None) -> QuerySet[Event]:
+    if since is not None:
+        events = events.filter(pk__gte=first_id("evt", since))
+    if until is not None:
+        events = events.filter(pk__lt=first_id("evt", until))
+    return events
 
 
 @transaction.atomic
-def _replay(endpoint: WebhookEndpoint, event_ids: Sequence[str], delivered: bool) -> int:
-    locked = locked_endpoint(endpoint)  # one replay after another
+def _replay(endpoint: WebhookEndpoint, event_ids: Sequence[str], again: Iterable[str]) -> int:
+    locked = locked_endpoint(endpoint.pk)  # one replay after another
     refuse_disabled(locked)
     known = dict(locked.deliveries.filter(event__in=event_ids).values_list("event", "pk"))
-    again = [Status.FAILED, Status.DELIVERED] if delivered else [Status.FAILED]
     restarted = _restart(known.values(), was=again)
     now = timezone.now()
     missing = [

@@ -177,7 +177,7 @@ def _load_endpoints(ids: Iterable[str]) -> dict[str, WebhookEndpoint]:
     try:
         return WebhookEndpoint.objects.in_bulk(list(ids))
     except DecryptionError:  # one of them: each secret is read by itself, where it fails by itself
-        return WebhookEndpoint.objects.defer("secret", "previous_secret").in_bulk(list(ids))
+        return WebhookEndpoint.objects.sealed().in_bulk(list(ids))
 
 
 # --- Who has a place --------------------------------------------------------------------------

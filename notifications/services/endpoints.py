@@ -1,13 +1,14 @@
 """A merchant's webhook endpoints: where to, of what, signed with which secret."""
 
-from collections.abc import Iterable
-from datetime import timedelta
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts.models import Merchant
+from core.encryption import DecryptionError
 from core.errors import ApiError, NotFound
 from core.idempotency import create_once, fingerprint
 from core.state import move_to
@@ -16,16 +17,17 @@ from core.transactions import with_retries
 from notifications.models import (
     ENDPOINT_DISABLED,
     ENDPOINT_TEST,
+    OLD_SECRETS,
     PATTERNS,
     WebhookDelivery,
     WebhookEndpoint,
 )
-from notifications.serializers import EndpointDetails
+from notifications.serializers import MAX_OVERLAP_HOURS, EndpointDetails
 from notifications.services.events import deliver_to, publish, record_event
 from notifications.signatures import new_secret
 
 MAX_ENDPOINTS = 16  # of a merchant, deleted ones apart
-SECRET_OVERLAP = timedelta(hours=24)  # for which the previous secret still signs
+SECRET_OVERLAP = timedelta(hours=MAX_OVERLAP_HOURS)  # for which secrets that were replaced still sign
 
 Status, Reason = WebhookEndpoint.Status, WebhookEndpoint.Reason
 
@@ -70,7 +72,7 @@ def create_endpoint(
         )
 
     row, replayed = with_retries(
-        lambda: create_once(WebhookEndpoint.objects.filter(merchant=merchant), key, body, create)
+        lambda: create_once(WebhookEndpoint.objects.sealed().filter(merchant=merchant), key, body, create)
     )
     return row, None if replayed else secret
 
@@ -102,7 +104,7 @@ def update_endpoint(
 
     Raises UrlForbidden, EventTypeUnknown.
     """
-    locked = locked_endpoint(endpoint)
+    locked = locked_endpoint(endpoint.pk)
     if url is not None:
         check_url(url)
         if url != locked.url:
@@ -117,13 +119,36 @@ def update_endpoint(
 
 
 @transaction.atomic
-def rotate_secret(endpoint: WebhookEndpoint) -> tuple[WebhookEndpoint, str]:
-    """A new secret, shown this once; for SECRET_OVERLAP messages are signed with the previous one as well."""
-    locked = locked_endpoint(endpoint)
-    locked.previous_secret, locked.secret = locked.secret, new_secret()
-    locked.previous_secret_until = timezone.now() + SECRET_OVERLAP
-    locked.save(update_fields=["secret", "previous_secret", "previous_secret_until"])
+def rotate_secret(endpoint: WebhookEndpoint, *, overlap: timedelta = SECRET_OVERLAP) -> tuple[WebhookEndpoint, str]:
+    """A new secret, shown this once; for `overlap` messages are signed with those before it as well: the last one,
+    and the oldest that still signs. Whoever rotates again, for the answer was lost, has only that one in use."""
+    locked, now = locked_endpoint(endpoint.pk), timezone.now()
+    end = now + overlap
+    try:
+        known = [(locked.secret, end), *locked.old_secrets_at(now)] if overlap else []
+    except DecryptionError:  # nothing is signed with them any more
+        known = []
+    _set_secrets(locked, new_secret(), [(secret, min(until, end)) for secret, until in known])
     return locked, locked.secret
+
+
+def _set_secrets(endpoint: WebhookEndpoint, secret: str, old: Sequence[tuple[str, datetime]] = ()) -> None:
+    """Of the old ones, the newest first, it keeps the first and the last."""
+    nothing = (None, None)
+    endpoint.secret = secret
+    endpoint.previous_secret, endpoint.previous_secret_until = old[0] if old else nothing
+    endpoint.older_secret, endpoint.older_secret_until = old[-1] if old[1:] else nothing
+    endpoint.save(update_fields=["secret", *OLD_SECRETS, *(f"{name}_until" for name in OLD_SECRETS)])
+
+
+def forget_old_secrets() -> int:
+    """Erases secrets that sign no more, and answers how many. One row after another: nobody waits in a circle."""
+    now, forgotten = timezone.now(), 0
+    for name in OLD_SECRETS:
+        over = WebhookEndpoint.objects.filter(**{f"{name}_until__lte": now})
+        for pk in list(over.values_list("pk", flat=True)):
+            forgotten += over.filter(pk=pk).update(**{name: None, f"{name}_until": None})
+    return forgotten
 
 
 @transaction.atomic
@@ -132,7 +157,7 @@ def enable_endpoint(endpoint: WebhookEndpoint) -> WebhookEndpoint:
 
     Raises IllegalTransition when it is enabled.
     """
-    locked = locked_endpoint(endpoint)
+    locked = locked_endpoint(endpoint.pk)
     move_to(locked, Status.ENABLED)
     locked.disabled_reason = ""
     locked.start_anew()
@@ -146,7 +171,7 @@ def disable_endpoint(endpoint: WebhookEndpoint) -> WebhookEndpoint:
 
     def disable() -> WebhookEndpoint:
         with transaction.atomic():
-            locked = locked_endpoint(endpoint)
+            locked = locked_endpoint(endpoint.pk)
             _disable(locked, Reason.REQUESTED)
             return locked
 
@@ -154,28 +179,28 @@ def disable_endpoint(endpoint: WebhookEndpoint) -> WebhookEndpoint:
 
 
 @transaction.atomic
-def delete_endpoint(endpoint: WebhookEndpoint) -> None:
+def delete_endpoint(endpoint: WebhookEndpoint) -> WebhookEndpoint:
     """Takes it out of every list and forgets its secrets. Its row stays for its log and its idempotency key."""
-    locked = locked_endpoint(endpoint)
+    locked = locked_endpoint(endpoint.pk)
     stop(locked, Status.DELETED)
-    locked.secret, locked.previous_secret, locked.previous_secret_until = "", None, None
-    locked.save(update_fields=["secret", "previous_secret", "previous_secret_until"])
+    _set_secrets(locked, "")
+    return locked
 
 
 @transaction.atomic
 def send_test_event(endpoint: WebhookEndpoint) -> WebhookDelivery:
     """Delivers a `webhook_endpoint.test` to this endpoint alone. Raises EndpointDisabled."""
-    locked = locked_endpoint(endpoint)
+    locked = locked_endpoint(endpoint.pk)
     refuse_disabled(locked)
     data = EndpointDetails(locked).data
     event = record_event(ENDPOINT_TEST, merchant_id=locked.merchant_id, object_id=locked.pk, data=data)
     return deliver_to([locked], event)[0]
 
 
-def locked_endpoint(endpoint: WebhookEndpoint) -> WebhookEndpoint:
+def locked_endpoint(endpoint_id: str) -> WebhookEndpoint:
     """The endpoint as it is now, its row locked until the commit. Whoever changes it, or its deliveries because of
     it, locks it by this first. Raises NotFound when it was deleted."""
-    locked = WebhookEndpoint.objects.kept().select_for_update().filter(pk=endpoint.pk).first()
+    locked = WebhookEndpoint.objects.kept().sealed().select_for_update().filter(pk=endpoint_id).first()
     if locked is None:
         raise NotFound
     return locked
@@ -194,9 +219,14 @@ def give_up_on(endpoint: WebhookEndpoint, reason: str) -> None:
 
 
 def _disable(endpoint: WebhookEndpoint, reason: str) -> None:
+    """The merchant's other endpoints hear of it; its people, unless it is one of them who asked for it."""
     stop(endpoint, Status.DISABLED, reason)
     publish(
-        ENDPOINT_DISABLED, merchant_id=endpoint.merchant_id, object_id=endpoint.pk, data=EndpointDetails(endpoint).data
+        ENDPOINT_DISABLED,
+        merchant_id=endpoint.merchant_id,
+        object_id=endpoint.pk,
+        data=EndpointDetails(endpoint).data,
+        mails=reason != Reason.REQUESTED,
     )
 
 

@@ -1,24 +1,35 @@
 """An event is written in the commit of the change that it tells of, with a delivery to every endpoint that listens and
 the mails that its type sends."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import Max
+from django.db.models import Max, QuerySet
 from django.utils import timezone
 
+from accounts.models import Merchant
 from core.actor import current_actor
-from core.ids import first_id
+from core.ids import first_id, is_id, made_at
 from core.renderers import to_json
 from core.request_id import current_request_id
 from notifications.mails import Payer
 from notifications.models import EVENT_TYPES, Event, WebhookDelivery, WebhookEndpoint
 from notifications.services.mails import queue_mails
 
+# Who may read what a noun's events show of it.
+READ_PERMISSIONS = {
+    "payment": "payments:read",
+    "refund": "refunds:read",
+    "dispute": "refunds:read",
+    "payout": "payouts:read",
+    "webhook_endpoint": "webhooks:read",
+}
 MAX_SNAPSHOT_BYTES = 19_000  # a webhook is this and some 300 bytes; Standard Webhooks 1.0 asks for 20 kB at most
+SEQUENCE_STEP = 1_000_000  # more events than an object has within EVENT_RETENTION_DAYS
+COMMIT_SECONDS = 10  # longer than a change takes from its event to its commit
 PRUNE_BATCH = 500
 PRUNE_BATCHES = 20  # in one turn
 
@@ -50,16 +61,25 @@ def record_event(event_type: str, *, merchant_id: str, object_id: str, data: Map
         raise RuntimeError("publish() belongs in the transaction of the change that it tells of.")
     if event_type not in EVENT_TYPES:
         raise ValueError(f"{event_type} is not in EVENT_TYPES.")
-    last = Event.objects.filter(object_id=object_id).aggregate(last=Max("sequence"))["last"] or 0
     return Event.objects.create(
         merchant_id=merchant_id,
         type=event_type,
         object_id=object_id,
-        sequence=last + 1,
+        sequence=_next_sequence(object_id),
         payload=_snapshot(data),
         actor=current_actor(),
         request_id=current_request_id(),
     )
+
+
+def _next_sequence(object_id: str) -> int:
+    """The number after that of the object's last event. Where all were pruned, or none ever was, the object's age says
+    where to begin, above whatever it can have given before: numbers only grow."""
+    last = Event.objects.filter(object_id=object_id).aggregate(last=Max("sequence"))["last"]
+    if last is None:
+        age = timezone.now() - made_at(object_id) if is_id(object_id) else timedelta()
+        last = max(age // timedelta(days=settings.EVENT_RETENTION_DAYS), 0) * SEQUENCE_STEP
+    return last + 1
 
 
 def deliver_to(endpoints: Iterable[WebhookEndpoint], event: Event) -> list[WebhookDelivery]:
@@ -82,6 +102,19 @@ def _snapshot(data: Mapping[str, Any]) -> str:
         omitted.append(largest)
         text = to_json(kept | {"omitted": omitted})
     return text.decode()
+
+
+def visible_events(merchant: Merchant, permissions: Collection[str]) -> QuerySet[Event]:
+    """The merchant's events of what these permissions let somebody read."""
+    types = [name for name in EVENT_TYPES if READ_PERMISSIONS[name.partition(".")[0]] in permissions]
+    events = Event.objects.filter(merchant=merchant)
+    return events if types == EVENT_TYPES else events.filter(type__in=types)
+
+
+def settled(events: QuerySet[Event]) -> QuerySet[Event]:
+    """Those before which none can appear any more: an event has the id of its moment, and is seen from its commit on.
+    Whoever follows the list with a cursor would pass by one whose commit took longer than the next one's."""
+    return events.filter(pk__lt=first_id("evt", timezone.now() - timedelta(seconds=COMMIT_SECONDS)))
 
 
 def prune_events() -> int:

@@ -95,8 +95,8 @@ def _record(outcomes: Sequence[Outcome]) -> None:
 
 def _lock_endpoints(ids: Iterable[str]) -> dict[str, WebhookEndpoint]:
     """Endpoints first, in the order of their ids, then deliveries: nobody waits in a circle."""
-    rows = WebhookEndpoint.objects.select_for_update().filter(pk__in=list(ids)).order_by("pk")
-    return {row.pk: row for row in rows.defer("secret", "previous_secret")}
+    rows = WebhookEndpoint.objects.sealed().select_for_update().filter(pk__in=list(ids)).order_by("pk")
+    return {row.pk: row for row in rows}
 
 
 def _lock_deliveries(outcomes: Sequence[Outcome]) -> dict[str, datetime | None]:

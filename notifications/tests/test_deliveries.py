@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.utils import timezone
 
+from core.ids import new_id
 from notifications.models import Event, WebhookDelivery
 from notifications.services import (
     EndpointDisabled,
@@ -182,14 +183,33 @@ class TestReplay:
         assert replay(made, **EVER) == 8
         assert replay(made, **EVER) == 0
 
-    def test_has_a_limit(self, endpoint, tell, monkeypatch):
+    def test_needs_no_time(self, missed):
+        endpoint, _got, lost = missed
+        assert replay(endpoint, since=lost.created_at + timedelta(hours=1)) == 0
+        assert replay(endpoint, until=lost.created_at - timedelta(hours=1)) == 0
+        assert replay(endpoint) == 1
+
+    def test_has_a_limit_for_what_it_sends(self, endpoint, tell, send, monkeypatch):
         monkeypatch.setattr(deliveries, "MAX_REPLAY", 2)
-        made = endpoint()
-        tell(), tell()
-        assert replay(made, **EVER) == 0
-        tell()
+        made = endpoint(event_types=["payment.created"])
+        for _n in range(3):
+            tell()
+        for _n in range(3):
+            tell("payment.failed")
+        assert replay(made) == replay(made, delivered=True) == 0  # the three are on their way
+        send()
+        assert replay(made) == 0
         with pytest.raises(ReplayTooLarge):
-            replay(made, **EVER)
+            replay(made, delivered=True)
+        disable_endpoint(made)
+        tell(), tell()
+        enable_endpoint(made)
+        assert replay(made) == 2
+        disable_endpoint(made)
+        tell()
+        enable_endpoint(made)
+        with pytest.raises(ReplayTooLarge):
+            replay(made)
 
     def test_is_not_for_an_endpoint_that_is_disabled(self, endpoint):
         made = endpoint()
@@ -216,6 +236,24 @@ class TestPrune:
         assert prune_events() == 3
         assert Event.objects.get().sequence == 2
         assert WebhookDelivery.objects.get().log.count() == 1
+
+    def test_lets_no_number_come_again(self, tell, after, settings):
+        settings.EVENT_RETENTION_DAYS = 30
+        payment = new_id("pay")
+        numbers = [tell(object_id=payment).sequence for _n in range(3)]
+        for days in (29, 31, 31, 400):
+            after(days)
+            prune_events()
+            numbers += [tell(object_id=payment).sequence for _n in range(2)]
+        assert numbers == sorted(set(numbers))
+        assert numbers[:5] == [1, 2, 3, 4, 5]
+        assert numbers[5] > 1000
+
+    def test_changes_nothing_for_what_is_young_or_of_a_fast_clock(self, tell, settings):
+        settings.EVENT_RETENTION_DAYS = 30
+        for days in (-1, 29):
+            payment = new_id("pay", at=timezone.now() - timedelta(days=days))
+            assert [tell(object_id=payment).sequence for _n in range(2)] == [1, 2]
 
     def test_keeps_what_is_still_to_be_delivered(self, endpoint, tell, after):
         endpoint()

@@ -6,6 +6,7 @@ from django.db import IntegrityError
 from accounts.services import create_merchant
 from core.errors import NotFound, UrlForbidden
 from core.idempotency import IdempotencyKeyReused
+from core.mail import Email
 from core.state import IllegalTransition
 from notifications.models import EVENT_TYPES, PATTERNS, Event, WebhookDelivery, WebhookEndpoint, matches
 from notifications.services import (
@@ -104,9 +105,10 @@ class TestFilter:
     def test_takes_what_it_names(self, pattern, event_type, expected):
         assert matches(pattern, event_type) is expected
 
-    def test_has_a_pattern_for_every_type(self):
+    def test_has_a_pattern_for_every_type_that_one_can_listen_to(self):
         for event_type in EVENT_TYPES:
-            assert {event_type, event_type.partition(".")[0] + ".*", "*"} <= set(PATTERNS)
+            assert {event_type.partition(".")[0] + ".*", "*"} <= set(PATTERNS)
+            assert (event_type in PATTERNS) is (event_type != "webhook_endpoint.test")
 
 
 class TestListening:
@@ -177,6 +179,12 @@ class TestChanges:
         assert (told["object_id"], told["data"]["disabled_reason"]) == (made.pk, "requested")
         assert bodies("204") == []
 
+    def test_that_disable_it_write_no_mail_to_those_who_did_it(self, owner, make):
+        endpoint, _secret = make()
+        disable_endpoint(endpoint)
+        assert Event.objects.get().type == "webhook_endpoint.disabled"
+        assert not Email.objects.exists()
+
     def test_begin_with_a_clean_slate_when_it_is_enabled(self, endpoint, tell, send):
         made = endpoint("500")
         tell()
@@ -195,10 +203,10 @@ class TestChanges:
 
     def test_forget_the_secrets_of_a_deleted_endpoint(self, make):
         endpoint, _secret = make(key="k" * 64)
-        rotate_secret(endpoint)
+        rotate_secret(endpoint), rotate_secret(endpoint)
         delete_endpoint(endpoint)
         endpoint.refresh_from_db()
-        assert (endpoint.secret, endpoint.previous_secret) == ("", None)
+        assert (endpoint.secret, endpoint.previous_secret, endpoint.older_secret) == ("", None, None)
         assert not WebhookEndpoint.objects.kept().exists()
         for change in (delete_endpoint, enable_endpoint, disable_endpoint, rotate_secret, send_test_event):
             with pytest.raises(NotFound):

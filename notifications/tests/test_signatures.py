@@ -8,7 +8,7 @@ import pytest
 import standardwebhooks
 from django.utils import timezone
 
-from notifications.services import preview, rotate_secret, send_test_event
+from notifications.services import forget_old_secrets, preview, rotate_secret, send_test_event
 from notifications.signatures import new_secret, sign
 
 
@@ -65,3 +65,74 @@ class TestSignature:
         verify(new, preview(delivery))
         with pytest.raises(standardwebhooks.WebhookVerificationError):
             verify(old, preview(delivery))
+
+
+class TestSeveralRotations:
+    @pytest.fixture
+    def signing(self, delivery):
+        """`signing(*secrets)`: those of them that a message of now is signed with."""
+
+        def those(*secrets):
+            delivery.refresh_from_db()
+            signatures = preview(delivery).headers["webhook-signature"].split()
+            fitting = [secret for secret in secrets if self.fits(secret, preview(delivery))]
+            assert len(signatures) == len(fitting)
+            return fitting
+
+        return those
+
+    def fits(self, secret, message):
+        try:
+            verify(secret, message)
+        except standardwebhooks.WebhookVerificationError:
+            return False
+        return True
+
+    def test_in_a_day_leave_the_secret_that_the_server_has(self, delivery, signing):
+        """The answers of the first ones were lost."""
+        old, *new = delivery.endpoint.secret, *(rotate_secret(delivery.endpoint)[1] for _n in range(4))
+        assert signing(old, *new) == [old, new[2], new[3]]
+
+    def test_let_each_old_secret_end_after_a_day_of_its_own(self, delivery, signing, time_machine):
+        start, secrets = timezone.now(), [delivery.endpoint.secret]
+        for hours in (0, 20):
+            time_machine.move_to(start + timedelta(hours=hours))
+            secrets.append(rotate_secret(delivery.endpoint)[1])
+        assert signing(*secrets) == secrets
+        time_machine.move_to(start + timedelta(hours=24, seconds=1))
+        assert signing(*secrets) == secrets[1:]
+        secrets.append(rotate_secret(delivery.endpoint)[1])
+        assert signing(*secrets) == secrets[1:]
+        time_machine.move_to(start + timedelta(hours=44, seconds=1))
+        assert signing(*secrets) == secrets[2:]
+
+    def test_end_the_old_secrets_at_once_when_they_have_leaked(self, delivery, signing):
+        old, new = delivery.endpoint.secret, rotate_secret(delivery.endpoint)[1]
+        endpoint, newest = rotate_secret(delivery.endpoint, overlap=timedelta(0))
+        assert signing(old, new, newest) == [newest]
+        assert (endpoint.previous_secret, endpoint.older_secret) == (None, None)
+
+    def test_let_no_old_secret_sign_longer_than_is_asked(self, delivery, signing, time_machine):
+        start, old = timezone.now(), delivery.endpoint.secret
+        new = rotate_secret(delivery.endpoint)[1]
+        newest = rotate_secret(delivery.endpoint, overlap=timedelta(hours=1))[1]
+        assert signing(old, new, newest) == [old, new, newest]
+        time_machine.move_to(start + timedelta(hours=1, minutes=1))
+        assert signing(old, new, newest) == [newest]
+
+    def test_leave_no_secret_behind_whose_time_is_over(self, delivery, time_machine):
+        start, endpoint = timezone.now(), delivery.endpoint
+        for hours in (0, 20):
+            time_machine.move_to(start + timedelta(hours=hours))
+            rotate_secret(endpoint)
+        assert forget_old_secrets() == 0
+        time_machine.move_to(start + timedelta(hours=24, seconds=1))
+        assert forget_old_secrets() == 1
+        endpoint.refresh_from_db()
+        assert (endpoint.older_secret, endpoint.older_secret_until) == (None, None)
+        assert endpoint.previous_secret
+        time_machine.move_to(start + timedelta(hours=44, seconds=1))
+        assert forget_old_secrets() == 1
+        endpoint.refresh_from_db()
+        assert (endpoint.previous_secret, endpoint.previous_secret_until) == (None, None)
+        assert endpoint.secret

@@ -149,7 +149,9 @@ class TestDispute:
         shop.save()
         row = refund(paid())
         Payment.objects.update(amount_disputed=100)
-        answer = api.post(f"/api/v1/refunds/{row.pk}/approve", headers=member("finance"))
+        answer = api.post(
+            f"/api/v1/refunds/{row.pk}/approve", content_type="application/json", headers=member("finance")
+        )
         assert (answer.status_code, answer.json()["error"]["code"]) == (409, "payment_disputed")
 
 

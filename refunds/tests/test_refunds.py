@@ -186,7 +186,9 @@ class TestApproval:
 
     @pytest.fixture
     def decide(self, api):
-        return lambda refund_id, verb, headers: api.post(f"/api/v1/refunds/{refund_id}/{verb}", headers=headers)
+        return lambda refund_id, verb, headers: api.post(
+            f"/api/v1/refunds/{refund_id}/{verb}", content_type="application/json", headers=headers
+        )
 
     def test_up_to_the_limit_takes_nobody(self, paid, refund):
         assert refund(paid(), amount=20).json()["refund"]["status"] == "pending"
@@ -231,7 +233,7 @@ class TestCancel:
     def test_frees_the_amount_while_the_provider_was_not_asked(self, api, owner, paid, refund, read, work):
         payment_id = paid()
         refund_id = refund(payment_id).json()["refund"]["id"]
-        answer = api.post(f"/api/v1/refunds/{refund_id}/cancel", headers=owner)
+        answer = api.post(f"/api/v1/refunds/{refund_id}/cancel", content_type="application/json", headers=owner)
         assert answer.json()["refund"]["status"] == "cancelled"
         work()
         payment = read(payment_id)
@@ -240,14 +242,18 @@ class TestCancel:
     def test_comes_too_late_afterwards(self, api, owner, paid, refund, work):
         refund_id = refund(paid()).json()["refund"]["id"]
         work()
-        assert error_of(api.post(f"/api/v1/refunds/{refund_id}/cancel", headers=owner)) == (409, "illegal_transition")
+        assert error_of(
+            api.post(f"/api/v1/refunds/{refund_id}/cancel", content_type="application/json", headers=owner)
+        ) == (409, "illegal_transition")
 
     def test_waits_for_the_provider(self, api, owner, paid, refund, work, settings):
         payment_id = paid()
         settings.SANDBOX_FAULT = "silent"
         refund_id = refund(payment_id).json()["refund"]["id"]
         work()
-        assert error_of(api.post(f"/api/v1/refunds/{refund_id}/cancel", headers=owner)) == (409, "refund_under_way")
+        assert error_of(
+            api.post(f"/api/v1/refunds/{refund_id}/cancel", content_type="application/json", headers=owner)
+        ) == (409, "refund_under_way")
 
 
 class TestProvider:
