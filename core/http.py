@@ -9,9 +9,11 @@ clock.
 import asyncio
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import lru_cache
-from socket import SOCK_STREAM
+from socket import SOCK_STREAM, getaddrinfo
+from threading import Thread
 
 import httptools
 
@@ -21,10 +23,11 @@ from core.targets import Target, check_url, may_be_called
 CONNECT_SECONDS = 5.0  # to one address, with the TLS handshake
 TOTAL_SECONDS = 15.0  # from the name to the last byte, however slowly they drip
 MAX_ADDRESSES = 4  # of one host that are tried
+MAX_LOOK_UPS = 1024  # of names at once, each in a thread: more than a turn of the webhooks has hosts to call
 MAX_ANSWER_BYTES = 20 * 1024  # read at most, head and body
 KEPT_BYTES = 1024  # of the answer's body
 READ_BYTES = 4096
-MAX_IDLE = 256  # connections kept for the next call
+MAX_IDLE = 128  # connections kept for the next call: a process has few files to open
 
 NO_HTTP = (httptools.HttpParserError, httptools.HttpParserUpgrade)
 
@@ -57,9 +60,23 @@ class Answer:
 
 
 async def ask_resolver(host: str, port: int) -> list[str]:
-    """All addresses of a name, by the system's resolver. Raises OSError."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=SOCK_STREAM)
-    return list(dict.fromkeys(str(address[0]) for *_, address in found))
+    """All addresses of a name, by the system's resolver. Raises OSError.
+
+    The thread is a daemon that nobody joins, unlike those of an executor: a name server that hangs holds up neither the
+    end of the loop nor that of the process.
+    """
+    found: Future[list[str]] = Future()
+    found.set_running_or_notify_cancel()  # it cannot be called off
+
+    def ask() -> None:
+        try:
+            answer = getaddrinfo(host, port, type=SOCK_STREAM)
+            found.set_result(list(dict.fromkeys(str(address[0]) for *_, address in answer)))
+        except Exception as error:
+            found.set_exception(error)
+
+    Thread(target=ask, name="resolver", daemon=True).start()
+    return await asyncio.wrap_future(found)
 
 
 @lru_cache
@@ -124,9 +141,18 @@ class Connection:
             arriving.feed(data)
         self.is_used, self.is_clean = True, arriving.is_clean
 
-    @property
-    def is_open(self) -> bool:
-        return not (self.reader.at_eof() or self.writer.is_closing())
+    async def is_quiet(self) -> bool:
+        """Whether it is open and nothing has come since its last answer: that would pass for the answer to the next."""
+        for _round in range(2):  # of the loop, which may have stood still: it takes in what has arrived meanwhile
+            await asyncio.sleep(0)
+        try:
+            async with asyncio.timeout(0):
+                await self.reader.read(1)
+        except TimeoutError:
+            return not self.writer.is_closing()
+        except OSError:
+            return False
+        return False
 
     def close(self) -> None:
         self.writer.transport.abort()  # waits for nobody
@@ -134,23 +160,28 @@ class Connection:
 
 @dataclass
 class Client:
-    """Posts to URLs that others chose, on one event loop, and keeps connections open for the next call to the same
-    host until it is closed. `resolve` and `connect` are there to be scripted in tests."""
+    """Posts to URLs that others chose, on one event loop, and keeps connections open for the next call of the same
+    owner to the same host, until it is closed. `resolve` and `connect` are there to be scripted in tests."""
 
     resolve: Resolve = ask_resolver
     connect: Connect = asyncio.open_connection
     connect_seconds: float = CONNECT_SECONDS
     total_seconds: float = TOTAL_SECONDS
     targets: dict[str, Target] = field(default_factory=dict)  # URLs that were checked
-    idle: dict[tuple[str, str], list[Connection]] = field(default_factory=dict)
+    idle: dict[tuple[str, str, str], list[Connection]] = field(default_factory=dict)  # by owner, scheme, authority
+    look_ups: dict[str, asyncio.Task[list[str]]] = field(default_factory=dict)  # under way, by name
+    free_look_ups: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_LOOK_UPS))
 
-    async def post(self, url: str, *, headers: Mapping[str, str], body: bytes) -> Answer:
+    async def post(self, url: str, *, headers: Mapping[str, str], body: bytes, owner: str = "") -> Answer:
         """Sends `body` and answers with what came back. A status that has arrived counts, whatever becomes of the
-        body after it. Raises CallFailed when there was none."""
+        body after it. Different owners, such as merchants, share no connection. Raises CallFailed when there was no
+        status."""
         answer, reason = Answer(), INVALID_ANSWER
         try:
             async with asyncio.timeout(self.total_seconds):
-                await self._exchange(self._target(url), headers, body, answer)
+                target = self._target(url)
+                idle = self.idle.setdefault((owner, target.scheme, target.authority), [])
+                await self._exchange(target, idle, encode(target, headers, body), answer)
         except TimeoutError:
             reason = TIMEOUT
         except ssl.SSLError:
@@ -169,9 +200,8 @@ class Client:
                 connection.close()
         self.idle.clear()
 
-    async def _exchange(self, target: Target, headers: Mapping[str, str], body: bytes, answer: Answer) -> None:
-        request = encode(target, headers, body)
-        connection = self._take_idle(target) or await self._open(target)
+    async def _exchange(self, target: Target, idle: list[Connection], request: bytes, answer: Answer) -> None:
+        connection = await _take(idle) or await self._open(target)
         try:
             await connection.ask(request, answer)
         except OSError:
@@ -182,7 +212,7 @@ class Client:
             connection = await self._open(target)
             await connection.ask(request, answer)
         finally:
-            self._keep_or_close(target, connection)
+            self._keep_or_close(idle, connection)
 
     def _target(self, url: str) -> Target:
         try:
@@ -192,18 +222,9 @@ class Client:
             raise CallFailed(NO_PUBLIC_ADDRESS) from error
         return self.targets[url]
 
-    def _take_idle(self, target: Target) -> Connection | None:
-        connections = self.idle.get((target.scheme, target.authority), [])
-        while connections:
-            connection = connections.pop()
-            if connection.is_open:
-                return connection
-            connection.close()
-        return None
-
-    def _keep_or_close(self, target: Target, connection: Connection) -> None:
+    def _keep_or_close(self, idle: list[Connection], connection: Connection) -> None:
         if connection.is_clean and sum(map(len, self.idle.values())) < MAX_IDLE:
-            self.idle.setdefault((target.scheme, target.authority), []).append(connection)
+            idle.append(connection)
         else:
             connection.close()
 
@@ -227,11 +248,31 @@ class Client:
         return found[:MAX_ADDRESSES]
 
     async def _look_up(self, target: Target) -> list[str]:
-        """A dot at the end: no search domain of ours is tried. A listed name may be of one, or of /etc/hosts."""
+        """A dot at the end: no search domain of ours is tried. A listed name may be of one, or of /etc/hosts. All who
+        want to know the same at the same time wait for one answer: a name that hangs holds one thread."""
+        name = target.host if target.is_listed else f"{target.host}."
+        if name not in self.look_ups:
+            self.look_ups[name] = asyncio.create_task(self._ask(name, target.port))
+        return await asyncio.shield(self.look_ups[name])  # who gives up waiting leaves it to the others
+
+    async def _ask(self, name: str, port: int) -> list[str]:
+        """No address for a name that is not found. Raises nothing then: perhaps nobody waits for it any more."""
         try:
-            return await self.resolve(target.host if target.is_listed else f"{target.host}.", target.port)
-        except OSError as error:
-            raise CallFailed(NO_PUBLIC_ADDRESS) from error
+            async with self.free_look_ups:
+                return await self.resolve(name, port)
+        except OSError:
+            return []
+        finally:
+            del self.look_ups[name]
+
+
+async def _take(idle: list[Connection]) -> Connection | None:
+    while idle:
+        connection = idle.pop()
+        if await connection.is_quiet():
+            return connection
+        connection.close()
+    return None
 
 
 def encode(target: Target, headers: Mapping[str, str], body: bytes) -> bytes:

@@ -63,25 +63,29 @@ def periodic(name: str, every: float, handler: Callable[[], int], *, turns: int 
 
 
 def claim(rows: models.QuerySet[Any]) -> Any | None:
-    """Takes one due row for the length of the lease, or None. `rows` is joined to nothing."""
+    """Takes one due row for the length of the lease, or None. `rows` is joined to nothing. The claim counts as an
+    attempt, for the job itself may be what kills its worker."""
     if not rows.filter(due_at__lte=timezone.now()).exists():  # an idle worker takes no write lock
         return None
-    claimed = claim_batch(rows, 1)
-    return claimed[0] if claimed else None
+    for row in claim_batch(rows, 1, attempts=F("attempts") + 1):
+        row.attempts += 1
+        return row
+    return None
 
 
-def claim_batch(rows: models.QuerySet[Any], limit: int) -> list[Any]:
-    """Takes as many due rows as there are, `limit` at most, for the length of the lease, which they share."""
+def claim_batch(rows: models.QuerySet[Any], limit: int, **changes: Any) -> list[Any]:
+    """Takes as many due rows as there are, `limit` at most, for the length of the lease, which they share; `changes`
+    are made to them in the same commit. Whoever has many jobs in hand counts an attempt when it was made: a worker that
+    dies would cost each of them one."""
     now = timezone.now()
     due = rows.filter(due_at__lte=now).order_by("due_at")
     skip = connection.features.has_select_for_update_skip_locked
     with transaction.atomic():
         claimed = list(due.select_for_update(skip_locked=skip)[:limit])
         taken = rows.model.objects.filter(pk__in=[row.pk for row in claimed])
-        taken.update(due_at=now + LEASE, attempts=F("attempts") + 1)
+        taken.update(due_at=now + LEASE, **changes)
     for row in claimed:
         row.due_at = now + LEASE
-        row.attempts += 1
     return claimed
 
 

@@ -60,7 +60,7 @@ class WebhookEndpointAdmin(ReadOnlyAdmin):
     search_help_text = _("Id, merchant, or how the URL starts")
     fieldsets = (
         (None, {"fields": ("url", "description", ("merchant", "event_types"))}),
-        (_("How it is"), {"fields": (("status_label", "disabled_reason"), ("failures", "failing_since"))}),
+        (_("How it is"), {"fields": (("status_label", "disabled_reason"), ("failures", "failing_since", "is_slow"))}),
         (_("Technical"), {"fields": ("id", "created_at", ("previous_secret_until", "older_secret_until"))}),
     )
     actions_detail = ("enable_this",)

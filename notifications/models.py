@@ -46,6 +46,7 @@ PATTERNS = ["*", *dict.fromkeys(f"{name.partition('.')[0]}.*" for name in _ASKED
 DESCRIPTION_LENGTH = 500
 REASON_LENGTH = 32
 FAILING_AFTER = 3  # failures in a row
+SLOW_SECONDS = 3.0  # longer than a receiver needs that puts the event into a queue of its own
 OLD_SECRETS = ("previous_secret", "older_secret")  # of an endpoint, each with the end of its time in …_until
 
 
@@ -80,6 +81,11 @@ class WebhookEndpointQuerySet(models.QuerySet["WebhookEndpoint"]):
         """Without those that were deleted: they stay for their log and their idempotency keys."""
         return self.exclude(status=WebhookEndpoint.Status.DELETED)
 
+    def in_trouble(self, troubled: bool) -> "WebhookEndpointQuerySet":
+        """Those that are failing or slow, or all others."""
+        trouble = Q(failures__gte=FAILING_AFTER) | Q(is_slow=True)
+        return self.filter(trouble) if troubled else self.exclude(trouble)
+
     def sealed(self) -> "WebhookEndpointQuerySet":
         """Without reading the secrets: they are needed to sign, and perhaps ENCRYPTION_KEYS no longer open one."""
         return self.defer("secret", *OLD_SECRETS)
@@ -88,7 +94,8 @@ class WebhookEndpointQuerySet(models.QuerySet["WebhookEndpoint"]):
 class WebhookEndpoint(IdempotentRow):
     """Where a merchant wants to be told, of what, and the secret that signs it.
 
-    `failures` counts failed attempts in a row, `failing_since` is when the first of them was.
+    `failures` counts failed attempts in a row, `failing_since` and `last_failure_at` are when the first and the last of
+    them were. `is_slow` says that the last attempt took longer than SLOW_SECONDS.
     """
 
     class Status(models.TextChoices):
@@ -106,6 +113,8 @@ class WebhookEndpoint(IdempotentRow):
         Status.DISABLED: {Status.ENABLED, Status.DELETED},
     }
 
+    HEALTH = ("failures", "failing_since", "last_failure_at", "is_slow")
+
     id = IdField("we")
     merchant = models.ForeignKey(Merchant, models.PROTECT, related_name="webhook_endpoints", db_index=False)
     url = models.CharField(max_length=MAX_URL_LENGTH)
@@ -120,6 +129,8 @@ class WebhookEndpoint(IdempotentRow):
     disabled_reason = models.CharField(max_length=10, choices=Reason.choices, blank=True, default="")
     failures = models.PositiveIntegerField(default=0, editable=False)
     failing_since = models.DateTimeField(null=True, blank=True, editable=False)
+    last_failure_at = models.DateTimeField(null=True, blank=True, editable=False)
+    is_slow = models.BooleanField(default=False, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects = WebhookEndpointQuerySet.as_manager()
@@ -146,6 +157,15 @@ class WebhookEndpoint(IdempotentRow):
     def is_failing(self) -> bool:
         return self.failures >= FAILING_AFTER
 
+    @property
+    def is_troubled(self) -> bool:
+        """As in_trouble() says: it has to do with one delivery at a time, apart from the others."""
+        return self.is_failing or self.is_slow
+
+    def start_anew(self) -> None:
+        """Forgets how it has answered. Saved by the caller, with the fields of HEALTH."""
+        self.failures, self.failing_since, self.last_failure_at, self.is_slow = 0, None, None, False
+
     def listens_to(self, event_type: str) -> bool:
         """Whether the filter takes this type. A test event goes to the one endpoint that it tests."""
         return event_type != ENDPOINT_TEST and any(matches(pattern, event_type) for pattern in self.event_types)
@@ -166,7 +186,7 @@ def matches(pattern: str, event_type: str) -> bool:
 
 
 class WebhookDelivery(QueueRow):
-    """One event on its way to one endpoint. `attempts` counts since it was last (re)started."""
+    """One event on its way to one endpoint. `attempts` counts those recorded since it was (re)started."""
 
     class Status(models.TextChoices):
         PENDING = "pending", _("Pending")
@@ -200,10 +220,11 @@ class WebhookDelivery(QueueRow):
 
     @classmethod
     def late(cls, limit: datetime) -> "models.QuerySet[WebhookDelivery]":
-        """Only those of endpoints that nobody has tried since: how long a merchant's server lets its own deliveries
-        wait says nothing of our workers."""
+        """Only those of endpoints that are well and that nobody has tried since: how long merchants' servers let their
+        deliveries wait, and those of others in the same lane, says nothing of our workers."""
         tried = WebhookAttempt.objects.filter(pk__gte=first_id("wa", limit)).values("delivery__endpoint")
-        return cls.objects.filter(due_at__lt=limit).exclude(endpoint__in=tried)
+        well = WebhookEndpoint.objects.in_trouble(False)
+        return cls.objects.filter(due_at__lt=limit, endpoint__in=well).exclude(endpoint__in=tried)
 
 
 class WebhookAttempt(models.Model):

@@ -1,9 +1,15 @@
 """No call leaves for an address that is not public, whatever the URL, the resolver or the answer say."""
 
 import asyncio
+import gc
 import socket
 import ssl
+import subprocess
+import sys
+import threading
+import time
 from contextlib import closing, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -69,6 +75,22 @@ def post_all(urls, client=None, headers=None, body=b"{}"):
             return [await one.post(url, headers=headers or {}, body=body) for url in urls]
 
     return asyncio.run(run())
+
+
+def post_at_once(urls, client):
+    """All together; a call without an answer answers with its CallFailed."""
+
+    async def run():
+        with closing(client):
+            calls = [client.post(url, headers={}, body=b"{}") for url in urls]
+            return await asyncio.gather(*calls, return_exceptions=True)
+
+    return asyncio.run(run())
+
+
+async def stand_still(seconds):
+    """As the loop does while the database is asked."""
+    time.sleep(seconds)
 
 
 def failure(url, client=None):
@@ -196,6 +218,95 @@ class TestResolvedName:
             await asyncio.sleep(30)
 
         assert failure("https://hooks.shop.com/", Client(resolve=resolve, total_seconds=0.05)) == TIMEOUT
+
+    def test_is_asked_for_once_by_all_who_want_to_know_at_the_same_time(self, sink):
+        asked = []
+
+        async def resolve(host, port):
+            asked.append(host)
+            await asyncio.sleep(0.05)
+            return [self.PUBLIC]
+
+        urls = ["https://hooks.shop.com/200"] * 8 + ["https://hooks.shop.com:8443/204", "https://other.com/200"]
+        answers = post_at_once(urls, Client(resolve=resolve, connect=Wire(sink)))
+        assert [answer.status for answer in answers] == [200] * 8 + [204, 200]
+        assert asked == ["hooks.shop.com.", "other.com."]
+
+    def test_is_still_found_for_others_when_one_gives_up(self, sink):
+        async def resolve(host, port):
+            await asyncio.sleep(0.3)
+            return [self.PUBLIC]
+
+        async def run():
+            with closing(Client(resolve=resolve, connect=Wire(sink))) as client:
+                hasty = replace(client, total_seconds=0.05)  # they share the look-ups
+                calls = [one.post("https://hooks.shop.com/200", headers={}, body=b"{}") for one in (hasty, client)]
+                return await asyncio.gather(*calls, return_exceptions=True)
+
+        gave_up, answer = asyncio.run(run())
+        assert (gave_up.reason, answer.status) == (TIMEOUT, 200)
+
+    def test_that_is_not_found_is_nothing_to_those_who_gave_up(self, caplog):
+        async def resolve(host, port):
+            await asyncio.sleep(0.1)
+            raise OSError
+
+        async def run():
+            with pytest.raises(CallFailed), closing(Client(resolve=resolve, total_seconds=0.01)) as client:
+                await client.post("https://hooks.shop.com/", headers={}, body=b"")
+            await asyncio.sleep(0.2)
+
+        asyncio.run(run())
+        gc.collect()
+        assert caplog.text == ""
+
+    def test_that_hangs_holds_up_no_other_name(self, sink, monkeypatch):
+        """Not the system's resolver either: as many names hang as a turn may ask for."""
+        released = threading.Event()
+
+        def hang(host, port, **options):
+            if host.startswith("hang"):
+                released.wait(10)
+            return [(2, 1, 6, "", (self.PUBLIC, port))]
+
+        monkeypatch.setattr(http, "getaddrinfo", hang)
+        urls = [f"https://hang{n}.com/" for n in range(200)] + ["https://hooks.shop.com/200"]
+        begun = time.monotonic()
+        answers = post_at_once(urls, Client(connect=Wire(sink), total_seconds=1.5))
+        assert answers[-1].status == 200
+        assert {answer.reason for answer in answers[:-1]} == {TIMEOUT}
+        assert time.monotonic() - begun < 8  # the end of the loop has waited for nobody
+        released.set()
+
+    def test_that_hangs_holds_up_no_end_of_the_process(self):
+        program = """
+import asyncio, time
+from core import http
+http.getaddrinfo = lambda *args, **options: time.sleep(60)
+print("asked")
+try:
+    asyncio.run(asyncio.wait_for(http.ask_resolver("hooks.shop.com.", 443), 0.1))
+except TimeoutError:
+    print("gave up")
+"""
+        ended = subprocess.run(  # noqa: S603 our own interpreter
+            [sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True
+        )
+        assert (ended.stdout, ended.stderr) == ("asked\ngave up\n", "")
+
+    def test_is_one_of_a_limited_number_that_are_asked_for(self, sink):
+        busy = []
+
+        async def resolve(host, port):
+            busy.append(host)
+            assert len(busy) <= 2
+            await asyncio.sleep(0.01)
+            busy.remove(host)
+            return [self.PUBLIC]
+
+        client = Client(resolve=resolve, connect=Wire(sink), free_look_ups=asyncio.Semaphore(2))
+        answers = post_at_once([f"https://shop{n}.com/200" for n in range(6)], client)
+        assert [answer.status for answer in answers] == [200] * 6
 
     @pytest.mark.parametrize("url", ["https://127.0.0.1/", "http://shop.com/", "https://[::1]/"])
     def test_saved_under_other_rules_is_not_called(self, url, called):
@@ -327,6 +438,38 @@ class TestConnection:
         answers = post_all([sink.url("last")] * 3)
         assert [answer.status for answer in answers] == [200] * 3
         assert (len(sink.received), sink.connections) == (3, 3)
+
+    @pytest.mark.parametrize("wait", [asyncio.sleep, stand_still], ids=["waiting", "standing still"])
+    @pytest.mark.parametrize("closes", [False, True])
+    def test_that_brings_an_answer_unasked_is_not_used_again(self, sink, wait, closes):
+        """Nor is what it brought taken for the answer to the next call."""
+
+        async def talkative(connection):
+            connection.answer(200)
+            await connection.writer.drain()
+            await asyncio.sleep(0.05)
+            connection.answer(410)
+            if closes:
+                connection.close()
+
+        async def run():
+            with closing(Client()) as client:
+                first = await client.post(sink.url("talkative"), headers={}, body=b"{}")
+                await wait(0.2)
+                return first, await client.post(sink.url("204"), headers={}, body=b"{}")
+
+        sink.behaviours["/talkative"] = talkative
+        assert [answer.status for answer in asyncio.run(run())] == [200, 204]
+        assert sink.connections == 2
+
+    def test_is_another_for_another_owner(self, sink):
+        async def run():
+            with closing(Client()) as client:
+                for owner in ("mer_1", "mer_2", "mer_1", "mer_2"):
+                    await client.post(sink.url("200"), headers={}, body=b"{}", owner=owner)
+
+        asyncio.run(run())
+        assert (len(sink.received), sink.connections) == (4, 2)
 
     def test_that_fails_on_its_first_call_is_not_tried_twice(self, sink):
         with pytest.raises(CallFailed):

@@ -7,7 +7,19 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from core import queue
-from core.queue import LATE, LEASE, RETRY_DELAYS, Task, claim, drain, late_rows, periodic, run_due, run_task
+from core.queue import (
+    LATE,
+    LEASE,
+    RETRY_DELAYS,
+    Task,
+    claim,
+    claim_batch,
+    drain,
+    late_rows,
+    periodic,
+    run_due,
+    run_task,
+)
 
 NOW = timezone.now
 
@@ -79,6 +91,14 @@ class TestClaim:
         assert claim(jobs) is None
         time_machine.shift(timedelta(seconds=2))
         assert claim(jobs).attempts == 2
+
+    def test_of_many_at_once_counts_no_attempt(self, job, jobs):
+        job(), job(), job()
+        rows = claim_batch(jobs, 2)
+        assert [row.event_id for row in rows] == ["0", "1"]
+        assert len({row.due_at for row in rows}) == 1
+        assert {row.attempts for row in rows} == set(jobs.values_list("attempts", flat=True)) == {0}
+        assert len(claim_batch(jobs, 2)) == 1
 
     def test_of_nothing_takes_no_lock(self, jobs, django_assert_num_queries):
         with django_assert_num_queries(1):

@@ -100,19 +100,21 @@ def update_endpoint(
     event_types: Iterable[str] | None = None,
     description: str | None = None,
 ) -> WebhookEndpoint:
-    """Changes what is given; from now on it holds for what is still to be delivered, too.
+    """Changes what is given; from now on it holds for what is still to be delivered, too. A new URL has a clean slate.
 
     Raises UrlForbidden, EventTypeUnknown.
     """
     locked = locked_endpoint(endpoint.pk)
     if url is not None:
         check_url(url)
+        if url != locked.url:
+            locked.start_anew()
         locked.url = url
     if event_types is not None:
         locked.event_types = check_patterns(event_types)
     if description is not None:
         locked.description = description
-    locked.save(update_fields=["url", "event_types", "description"])
+    locked.save(update_fields=["url", "event_types", "description", *WebhookEndpoint.HEALTH])
     return locked
 
 
@@ -158,8 +160,8 @@ def enable_endpoint(endpoint: WebhookEndpoint) -> WebhookEndpoint:
     locked = locked_endpoint(endpoint.pk)
     move_to(locked, Status.ENABLED)
     locked.disabled_reason = ""
-    locked.failures, locked.failing_since = 0, None
-    locked.save(update_fields=["status", "disabled_reason", "failures", "failing_since"])
+    locked.start_anew()
+    locked.save(update_fields=["status", "disabled_reason", *WebhookEndpoint.HEALTH])
     return locked
 
 

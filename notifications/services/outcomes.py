@@ -7,10 +7,11 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 from django.db import transaction
+from django.db.models import F
 
 from core.http import Answer
 from core.transactions import with_retries
-from notifications.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
+from notifications.models import SLOW_SECONDS, WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from notifications.services.endpoints import give_up_on
 
 # After each failed attempt; the first is made at once, the last at 75.6 hours (Standard Webhooks 1.0).
@@ -25,24 +26,41 @@ LONGEST_RETRY_AFTER = 2  # times the delay
 GONE = 410
 
 FAILING_WINDOW = timedelta(hours=24)  # in which FAILING_AFTER failures in a row must fall
-GIVE_UP_AFTER = timedelta(days=5)  # of failures only
+LONGEST_PAUSE = RETRY_DELAYS[-1] * LONGEST_RETRY_AFTER + timedelta(hours=1)  # of one delivery, if workers are busy
+GIVE_UP_AFTER = timedelta(days=5)  # of failures only, without a longer pause
 
 Status, Reason = WebhookDelivery.Status, WebhookEndpoint.Reason
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """One attempt at a delivery that was claimed: the answer, or the reason why there was none."""
+    """One attempt at a delivery that was claimed: the answer, or the reason why there was none. `endpoint` is as it
+    was when it was called."""
 
     delivery: WebhookDelivery
+    endpoint: WebhookEndpoint
     at: datetime
     milliseconds: int
     answer: Answer
     error: str = ""
 
     @property
+    def number(self) -> int:
+        """Of the attempt, from 1."""
+        return self.delivery.attempts + 1
+
+    @property
     def is_success(self) -> bool:
         return 200 <= self.answer.status < 300
+
+    @property
+    def is_slow(self) -> bool:
+        return self.milliseconds > SLOW_SECONDS * 1000
+
+    @property
+    def is_news(self) -> bool:
+        """Whether the endpoint's row may have to say something else of how it answers."""
+        return not self.is_success or self.endpoint.failures > 0 or self.is_slow is not self.endpoint.is_slow
 
     @property
     def text(self) -> str:
@@ -54,24 +72,25 @@ class Outcome:
         return self.error or f"The endpoint answered {self.answer.status}."
 
 
-def record(outcomes: Sequence[Outcome], troubled: Iterable[str] = ()) -> None:
-    """Takes attempts into the books in one commit. `troubled` are the endpoints that had failures before."""
-    with_retries(lambda: _record(outcomes, troubled))
+def record(outcomes: Sequence[Outcome]) -> None:
+    """Takes attempts into the books in one commit."""
+    with_retries(lambda: _record(outcomes))
 
 
 @transaction.atomic
-def _record(outcomes: Sequence[Outcome], troubled: Iterable[str]) -> None:
-    endpoints = _lock_endpoints({o.delivery.endpoint_id for o in outcomes if not o.is_success}.union(troubled))
+def _record(outcomes: Sequence[Outcome]) -> None:
+    endpoints = _lock_endpoints({outcome.endpoint.pk for outcome in outcomes if outcome.is_news})
     leases = _lock_deliveries(outcomes)
     known = [outcome for outcome in outcomes if outcome.delivery.pk in leases]
     _log(known)
     _mark_delivered([outcome for outcome in known if _may_deliver(outcome, leases[outcome.delivery.pk])])
-    for outcome in known:
-        if not outcome.is_success and leases[outcome.delivery.pk] == outcome.delivery.due_at:
+    held = [outcome for outcome in known if leases[outcome.delivery.pk] == outcome.delivery.due_at]
+    for outcome in held:
+        if not outcome.is_success:
             _mark_failed(outcome)
-    for outcome in sorted(known, key=lambda outcome: outcome.at):
-        if outcome.delivery.endpoint_id in endpoints:
-            _judge(endpoints[outcome.delivery.endpoint_id], outcome)
+    for outcome in sorted(held, key=lambda outcome: outcome.at):
+        if _is_about(outcome, endpoints.get(outcome.endpoint.pk)):
+            _judge(endpoints[outcome.endpoint.pk], outcome)
 
 
 def _lock_endpoints(ids: Iterable[str]) -> dict[str, WebhookEndpoint]:
@@ -108,21 +127,21 @@ def _log(outcomes: Sequence[Outcome]) -> None:
 
 def _mark_delivered(outcomes: Sequence[Outcome]) -> None:
     rows = WebhookDelivery.objects.filter(pk__in=[outcome.delivery.pk for outcome in outcomes])
-    rows.update(status=Status.DELIVERED, due_at=None, last_error="")
+    rows.update(status=Status.DELIVERED, due_at=None, attempts=F("attempts") + 1, last_error="")
 
 
 def _mark_failed(outcome: Outcome) -> None:
     due_at = next_attempt(outcome)
     status = Status.FAILED if due_at is None else Status.PENDING
     rows = WebhookDelivery.objects.filter(pk=outcome.delivery.pk)
-    rows.update(status=status, due_at=due_at, last_error=outcome.fault)
+    rows.update(status=status, due_at=due_at, attempts=outcome.number, last_error=outcome.fault)
 
 
 def next_attempt(outcome: Outcome) -> datetime | None:
     """When to try again, or None after the last attempt. A Retry-After is heard, within one and two delays."""
-    if outcome.delivery.attempts > len(RETRY_DELAYS):
+    if outcome.number > len(RETRY_DELAYS):
         return None
-    delay = RETRY_DELAYS[outcome.delivery.attempts - 1]
+    delay = RETRY_DELAYS[outcome.number - 1]
     asked = retry_after(outcome.answer.retry_after, outcome.at)
     if asked is not None:
         return outcome.at + min(max(asked, delay), delay * LONGEST_RETRY_AFTER)
@@ -140,21 +159,34 @@ def retry_after(header: str, now: datetime) -> timedelta | None:
     return (date if date.tzinfo else date.replace(tzinfo=UTC)) - now
 
 
+def _is_about(outcome: Outcome, endpoint: WebhookEndpoint | None) -> bool:
+    """Whether an attempt says something of the endpoint as it is now: not when it went to another URL. One that was
+    disabled in between has dropped its deliveries, so nothing of before is held."""
+    return endpoint is not None and endpoint.is_enabled and endpoint.url == outcome.endpoint.url
+
+
 def _judge(endpoint: WebhookEndpoint, outcome: Outcome) -> None:
-    """Counts the failures of an endpoint, and gives up on one that is gone or has failed for days. A first failure
-    starts the clock, which starts anew unless FAILING_AFTER of them fall into FAILING_WINDOW."""
-    if not endpoint.is_enabled:
-        return
+    """Says how an endpoint answers, and gives up on one that is gone or has failed for days."""
+    endpoint.is_slow = outcome.is_slow
     if outcome.is_success:
-        endpoint.failures, endpoint.failing_since = 0, None
-    elif endpoint.failing_since is None or (
-        not endpoint.is_failing and outcome.at - endpoint.failing_since > FAILING_WINDOW
-    ):
-        endpoint.failures, endpoint.failing_since = 1, outcome.at
+        endpoint.failures, endpoint.failing_since, endpoint.last_failure_at = 0, None, None
     else:
+        if _is_first_failure(endpoint, outcome.at):
+            endpoint.failures, endpoint.failing_since = 0, outcome.at
         endpoint.failures += 1
-    endpoint.save(update_fields=["failures", "failing_since"])
+        endpoint.last_failure_at = outcome.at
+    endpoint.save(update_fields=WebhookEndpoint.HEALTH)
     if outcome.answer.status == GONE:
         give_up_on(endpoint, Reason.GONE)
     elif endpoint.is_failing and endpoint.failing_since and outcome.at - endpoint.failing_since >= GIVE_UP_AFTER:
         give_up_on(endpoint, Reason.FAILING)
+
+
+def _is_first_failure(endpoint: WebhookEndpoint, at: datetime) -> bool:
+    """Starts the clock. It starts anew unless FAILING_AFTER failures fall into FAILING_WINDOW, and after a pause in
+    which nothing was tried: nobody knows how the endpoint was then."""
+    if endpoint.failing_since is None or endpoint.last_failure_at is None:
+        return True
+    if not endpoint.is_failing and at - endpoint.failing_since > FAILING_WINDOW:
+        return True
+    return at - endpoint.last_failure_at > LONGEST_PAUSE

@@ -1,5 +1,6 @@
 """The dispatcher: everybody has a place, nobody is kept waiting by somebody else's server."""
 
+import asyncio
 import time
 from datetime import timedelta
 
@@ -12,14 +13,14 @@ from django.utils import timezone
 from accounts.services import create_merchant
 from core.http import Client
 from core.queue import LATE, LEASE, late_rows, stopping
-from notifications.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
+from notifications.models import SLOW_SECONDS, WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from notifications.services import disable_endpoint, dispatch, send_due
-from notifications.services.dispatch import LANES, choose
+from notifications.services.dispatch import LANES, Flight, choose
 from tests.threads import at_once
 
 pytestmark = pytest.mark.django_db
 
-HEALTHY, FAILING = LANES[False], LANES[True]
+HEALTHY, TROUBLED = LANES[False], LANES[True]
 
 
 @pytest.fixture
@@ -44,15 +45,37 @@ def failing():
     return {"failures": 3, "failing_since": timezone.now()}
 
 
+@pytest.fixture
+def crowd(shop, tell, failing):
+    """`crowd(300)`: as many endpoints that fail, with one delivery due to each."""
+
+    def make(count, **state):
+        event, now = tell(object_id="pay_crowd"), timezone.now()
+        fields = {"merchant": shop, "url": "https://a.example.com/", "event_types": ["*"], "secret": "x"}
+        made = [WebhookEndpoint(**fields, **{**failing, **state}) for _n in range(count)]
+        rows = [WebhookDelivery(merchant=shop, event=event, endpoint=endpoint, due_at=now) for endpoint in made]
+        WebhookEndpoint.objects.bulk_create(made)
+        WebhookDelivery.objects.bulk_create(rows)
+        return made
+
+    return make
+
+
+def flights_to(endpoints, seconds=0.0):
+    """A delivery to each of these endpoints, which has been under way for so long."""
+    return [Flight(endpoint, time.monotonic() - seconds) for endpoint in endpoints]
+
+
 def chosen_of(endpoint, in_flight=()):
-    return WebhookDelivery.objects.filter(pk__in=choose(list(in_flight)), endpoint=endpoint).count()
+    return WebhookDelivery.objects.filter(pk__in=choose(in_flight), endpoint=endpoint).count()
 
 
 class TestPlaces:
     def test_are_as_many_as_the_docs_say(self):
         page = (settings.BASE_DIR / "docs" / "webhooks.md").read_text(encoding="utf-8")
-        assert "Eight deliveries are under way to an endpoint at once; one, while it fails." in page
-        assert (HEALTHY.each, FAILING.each) == (8, 1)
+        assert "Eight deliveries are under way to an endpoint at once; one, while it is troubled" in page
+        assert "longer than three seconds" in page
+        assert (HEALTHY.each, TROUBLED.each, SLOW_SECONDS) == (8, 1, 3)
 
     def test_are_few_for_each_endpoint_however_much_it_has_to_get(self, backlog):
         busy, quiet = backlog(40), backlog(2)
@@ -60,11 +83,12 @@ class TestPlaces:
 
     def test_count_what_is_in_flight(self, backlog):
         busy = backlog(40)
-        assert chosen_of(busy, [busy] * 3) == HEALTHY.each - 3
-        assert chosen_of(busy, [busy] * HEALTHY.each) == 0
+        assert chosen_of(busy, flights_to([busy] * 3)) == HEALTHY.each - 3
+        assert chosen_of(busy, flights_to([busy] * HEALTHY.each)) == 0
 
-    def test_are_fewer_for_an_endpoint_that_fails(self, backlog, failing):
-        assert chosen_of(backlog(40, **failing)) == FAILING.each
+    def test_are_fewer_for_an_endpoint_that_fails_or_is_slow(self, backlog, failing):
+        assert chosen_of(backlog(40, **failing)) == TROUBLED.each
+        assert chosen_of(backlog(40, is_slow=True)) == TROUBLED.each
 
     def test_are_there_for_the_healthy_however_many_fail(self, backlog, failing, monkeypatch):
         dead = [backlog(1, "hang", **failing) for _n in range(3)]
@@ -74,8 +98,15 @@ class TestPlaces:
         )
         assert chosen_of(well) == 4
         assert WebhookDelivery.objects.filter(pk__in=choose([]), endpoint__in=dead).count() == 2
-        assert chosen_of(dead[2], dead[:2]) == 0
-        assert chosen_of(well, dead * 10) == 4
+        assert chosen_of(dead[2], flights_to(dead[:2])) == 0
+        assert chosen_of(well, flights_to(dead * 10)) == 4
+
+    def test_are_free_again_for_others_when_an_answer_takes_long(self, backlog):
+        slow, well = backlog(40), backlog(40)
+        crowd = [slow] * HEALTHY.places
+        assert chosen_of(well, flights_to(crowd, SLOW_SECONDS - 1)) == 0
+        assert chosen_of(well, flights_to(crowd, SLOW_SECONDS + 1)) == HEALTHY.each
+        assert chosen_of(slow, flights_to([slow], SLOW_SECONDS + 1)) == 0
 
     def test_are_shared_when_there_are_too_few(self, backlog, monkeypatch):
         monkeypatch.setitem(LANES, False, dispatch.Lane(places=6, each=8))
@@ -93,6 +124,31 @@ class TestPlaces:
         monkeypatch.setattr(dispatch, "HEAD", 10)
         crowd, quiet = backlog(20), backlog(2)
         assert (chosen_of(crowd), chosen_of(quiet)) == (HEALTHY.each, 2)
+
+    def test_are_there_for_the_healthy_behind_a_crowd_that_fails(self, backlog, crowd, monkeypatch):
+        """Not one of the crowd is among the oldest: they would be drawn for, had they a lane with room."""
+        monkeypatch.setattr(dispatch, "HEAD", 10)
+        oldest, dead = backlog(10, is_slow=True), crowd(300)
+        well = backlog(HEALTHY.each)
+        held = flights_to([oldest, *dead[: TROUBLED.places - 1]])
+        assert chosen_of(well, held) == HEALTHY.each
+        assert len(choose(held)) == HEALTHY.each
+        assert len(choose([])) == TROUBLED.places + HEALTHY.each
+
+    def test_are_found_with_few_queries_however_many_wait(
+        self, backlog, crowd, monkeypatch, django_assert_max_num_queries
+    ):
+        monkeypatch.setattr(dispatch, "HEAD", 10)
+        oldest = backlog(20)
+        crowd(300, failures=0, failing_since=None)
+        with django_assert_max_num_queries(7):
+            ids = choose(flights_to([oldest] * HEALTHY.each))
+        assert len(set(ids)) == HEALTHY.places - HEALTHY.each
+
+    def test_are_none_when_nothing_is_due_which_takes_one_query(self, endpoint, django_assert_num_queries):
+        endpoint()
+        with django_assert_num_queries(1):
+            assert choose([]) == []
 
     def test_take_no_row_that_is_not_due(self, backlog):
         backlog(3)
@@ -142,6 +198,26 @@ class TestTurn:
         last = max(request.at for request in sink.at("200"))
         assert len(sink.at("200")) == 60
         assert last - start < 2
+
+    def test_lets_sixteen_endpoints_that_answer_late_delay_others_by_a_moment_only(
+        self, backlog, send, sink, monkeypatch
+    ):
+        """Their first answers take every place there is; what is due then goes out while they are waited for."""
+
+        async def late(connection):
+            await asyncio.sleep(4)
+            connection.answer(200)
+
+        sink.behaviours["/late"] = late
+        monkeypatch.setattr(dispatch, "SLOW_SECONDS", 0.5)
+        for _n in range(HEALTHY.places // HEALTHY.each):
+            backlog(HEALTHY.each, "late")
+        well = backlog(1)
+        well.deliveries.update(due_at=timezone.now() + timedelta(seconds=0.3))
+        start = time.monotonic()
+        assert send() == HEALTHY.places + 1
+        assert len(sink.at("late")) == HEALTHY.places
+        assert sink.at("200")[0].at - start < 3
 
     def test_claims_only_what_it_sends_at_once(self, backlog, send, monkeypatch):
         monkeypatch.setattr(dispatch, "CLAIM_SECONDS", 0.01)
@@ -211,6 +287,17 @@ class TestLateness:
         assert WebhookDelivery.objects.filter(due_at__lte=timezone.now()).exists()
         assert late_rows()["WebhookDelivery"] == 0
 
+    def test_is_not_that_of_endpoints_in_trouble(self, backlog, failing, api, time_machine):
+        """However many there are: those of the lane apart may wait for long before anybody tries them."""
+        backlog(1, **failing), backlog(1, is_slow=True)
+        time_machine.move_to(timezone.now() + LATE + LEASE)
+        assert api.get("/api/v1/health/ready").status_code == 200
+        backlog(1)
+        time_machine.move_to(timezone.now() + LATE + LEASE)
+        answer = api.get("/api/v1/health/ready")
+        assert (answer.status_code, late_rows()["WebhookDelivery"]) == (503, 1)
+        assert "late (1 jobs)" in answer.json()["message"]
+
 
 @pytest.mark.django_db(transaction=True)
 class TestSideBySide:
@@ -224,6 +311,29 @@ class TestSideBySide:
             at_once([send_due] * 3)
         assert len(sink.received) == 60
         assert set(WebhookDelivery.objects.values_list("status", "attempts")) == {("delivered", 1)}
+
+    def test_two_turns_of_a_worker_share_the_places_of_an_endpoint(self, backlog, sink, monkeypatch):
+        """The second claims while the first waits for its last answers."""
+        under_way, most = [], []
+
+        async def late(connection):
+            under_way.append(connection)
+            most.append(len(under_way))
+            await asyncio.sleep(1.5)
+            under_way.remove(connection)
+            connection.answer(200)
+
+        def second():
+            time.sleep(1)
+            while WebhookDelivery.objects.filter(status="pending").exists():
+                send_due()
+                time.sleep(0.05)
+
+        sink.behaviours["/late"] = late
+        monkeypatch.setattr(dispatch, "CLAIM_SECONDS", 0.5)
+        backlog(HEALTHY.each + 4, "late")
+        assert at_once([send_due, second])[0] == HEALTHY.each
+        assert (max(most), len(most)) == (HEALTHY.each, HEALTHY.each + 4)
 
 
 class FreeForAll:

@@ -14,9 +14,16 @@ from accounts.services import create_merchant
 from core.http import Answer
 from core.mail import Email
 from core.queue import LEASE, claim_batch
-from notifications.models import Event, WebhookAttempt, WebhookDelivery
-from notifications.services import disable_endpoint, resend
-from notifications.services.outcomes import GIVE_UP_AFTER, RETRY_DELAYS, Outcome, record, retry_after
+from notifications.models import SLOW_SECONDS, Event, WebhookAttempt, WebhookDelivery, WebhookEndpoint
+from notifications.services import disable_endpoint, enable_endpoint, outcomes, replay, resend, update_endpoint
+from notifications.services.outcomes import (
+    GIVE_UP_AFTER,
+    LONGEST_RETRY_AFTER,
+    RETRY_DELAYS,
+    Outcome,
+    record,
+    retry_after,
+)
 from tests.sinks import answering
 
 pytestmark = pytest.mark.django_db
@@ -121,6 +128,17 @@ class TestFailure:
         send()
         assert WebhookDelivery.objects.values("due_at").distinct().count() == 20
 
+    def test_that_never_was_costs_no_attempt(self, endpoint, tell, send, only, due, time_machine):
+        """Ten workers died with the delivery in their hands: nothing was sent, so nothing is used up."""
+        endpoint("500")
+        tell()
+        for _n in range(len(RETRY_DELAYS) + 1):
+            assert len(claim_batch(WebhookDelivery.objects.all(), 1)) == 1
+            time_machine.shift(LEASE)
+        assert send() == 1
+        assert (only().status, only().attempts, only().log.count()) == ("pending", 1, 1)
+        assert 4 <= due(only()) <= 6
+
     def test_of_one_that_was_resent_starts_the_schedule_anew(self, endpoint, tell, send, only, due, wait_until_due):
         endpoint("500")
         tell()
@@ -153,6 +171,62 @@ class TestRetryAfter:
     @given(st.text(max_size=60))
     def test_never_raises(self, header):
         retry_after(header, NOW)
+
+
+class TestSlowness:
+    """Is that of the last attempt, whatever was answered."""
+
+    @pytest.fixture
+    def answer_after(self, endpoint, tell):
+        """Records an answer that has taken so many seconds, and says how the endpoint is then."""
+        made = endpoint()
+
+        def answer(seconds, status=200):
+            delivery = tell().deliveries.get()
+            endpoint = WebhookEndpoint.objects.get(pk=made.pk)
+            record([Outcome(delivery, endpoint, timezone.now(), round(seconds * 1000), Answer(status))])
+            made.refresh_from_db()
+            return made
+
+        return answer
+
+    def test_ends_with_a_quick_answer(self, answer_after):
+        assert not answer_after(SLOW_SECONDS).is_slow
+        assert answer_after(SLOW_SECONDS + 0.001).is_slow
+        assert answer_after(14).is_troubled
+        assert not answer_after(0.1).is_slow
+
+    @pytest.mark.parametrize("status", [0, 500])
+    def test_is_that_of_a_failure_too(self, answer_after, status):
+        made = answer_after(15, status)
+        assert (made.is_slow, made.failures) == (True, 1)
+        made = answer_after(0.1, status)
+        assert (made.is_slow, made.failures) == (False, 2)
+
+    def test_that_stays_as_it_is_locks_nothing(self, answer_after, monkeypatch):
+        answer_after(14)
+        locked = []
+        monkeypatch.setattr(outcomes, "_lock_endpoints", lambda ids: locked.extend(ids) or {})
+        assert answer_after(14).is_slow
+        assert locked == []
+
+    def test_is_forgotten_when_the_endpoint_is_enabled_again(self, answer_after):
+        made = answer_after(14)
+        disable_endpoint(made)
+        assert not enable_endpoint(made).is_slow
+
+
+class TestNewUrl:
+    def test_has_a_clean_slate(self, endpoint, tell, send, sink):
+        made = endpoint("500")
+        tell()
+        send()
+        WebhookEndpoint.objects.update(is_slow=True)
+        same = update_endpoint(made, url=made.url, description="Still the same")
+        assert (same.failures, same.failing_since, same.is_slow) == (1, NOW, True)
+        update_endpoint(made, url=sink.url("200"))
+        made.refresh_from_db()
+        assert (made.failures, made.failing_since, made.is_slow) == (0, None, False)
 
 
 class TestGone:
@@ -229,6 +303,24 @@ class TestFailingForDays:
             assert (made.failures, made.failing_since) == (1, timezone.now())
         assert made.is_enabled
 
+    @pytest.mark.parametrize(
+        ("pause", "is_disabled"), [(RETRY_DELAYS[-1] * LONGEST_RETRY_AFTER, True), (timedelta(weeks=3), False)]
+    )
+    def test_begins_anew_after_a_pause(self, endpoint, fail_for, tell, send, time_machine, pause, is_disabled):
+        """In weeks without an attempt it has done nothing at all. As long as Retry-After may ask for is no pause."""
+        made = endpoint("500")
+        fail_for(4)
+        WebhookDelivery.objects.update(due_at=None, status="failed")
+        made.refresh_from_db()
+        assert (made.failing_since, made.last_failure_at) == (NOW, timezone.now())
+        time_machine.shift(pause + timedelta(minutes=1))
+        tell(object_id="pay_after_a_pause")
+        send()
+        made.refresh_from_db()
+        assert (made.disabled_reason == "failing") is is_disabled
+        if not is_disabled:
+            assert (made.failures, made.failing_since) == (1, timezone.now())
+
     def test_is_counted_from_the_first_failure(self, endpoint, tell, send, only, wait_until_due):
         made = endpoint("500")
         tell()
@@ -256,8 +348,8 @@ class TestLateNews:
         tell()
         return claim_batch(WebhookDelivery.objects.all(), 1)[0]
 
-    def answer(self, delivery, status):
-        record([Outcome(delivery, timezone.now(), 5, Answer(status))])
+    def answer(self, delivery, status, milliseconds=5):
+        record([Outcome(delivery, delivery.endpoint, timezone.now(), milliseconds, Answer(status))])
 
     @pytest.mark.parametrize("status", [200, 500])
     def test_does_not_take_back_a_resend(self, claimed, only, status):
@@ -282,6 +374,28 @@ class TestLateNews:
         claimed.endpoint.refresh_from_db()
         assert (claimed.endpoint.disabled_reason, claimed.endpoint.failures) == ("requested", 0)
         assert Event.objects.filter(type="webhook_endpoint.disabled").count() == 1
+
+    @pytest.mark.parametrize("status", [200, 410, 500])
+    def test_of_an_old_url_says_nothing_of_the_new_one(self, claimed, only, api, owner, status):
+        """A PATCH while the delivery is under way."""
+        path = f"/api/v1/webhook-endpoints/{claimed.endpoint_id}"
+        old = WebhookEndpoint.objects.get()
+        body = {"url": "https://new.shop.com/hooks"}
+        assert api.patch(path, body, content_type="application/json", headers=owner).status_code == 200
+        claimed.endpoint = old
+        self.answer(claimed, status, 14_000)
+        made = WebhookEndpoint.objects.get()
+        assert (made.status, made.failures, made.failing_since, made.is_slow) == ("enabled", 0, None, False)
+        assert only().status == ("delivered" if status == 200 else "pending")
+
+    @pytest.mark.parametrize("status", [200, 410, 500])
+    def test_from_before_a_pause_says_nothing_of_the_endpoint_after_it(self, claimed, status):
+        disable_endpoint(claimed.endpoint)
+        made = enable_endpoint(claimed.endpoint)
+        replay(made, since=NOW - timedelta(hours=1), until=NOW + timedelta(hours=1))
+        self.answer(claimed, status, 14_000)
+        made.refresh_from_db()
+        assert (made.status, made.failures, made.is_slow) == ("enabled", 0, False)
 
     def test_leaves_a_row_to_the_worker_that_has_it_now(self, claimed, only, time_machine):
         time_machine.move_to(NOW + LEASE * 2, tick=False)
