@@ -47,7 +47,9 @@ class RefundDetails(serializers.Serializer):
     reason = serializers.ChoiceField(Reason.choices, help_text="Why")
     note = OptionalField(help_text="The merchant's own")
     failure_code = OptionalField(help_text="The provider's reason when it failed")
-    requested_by = serializers.SerializerMethodField(help_text="Who asked for it; null: a program, or Tillgate itself")
+    requested_by = serializers.SerializerMethodField(
+        help_text="Who asked for it, or made the API key that did; null: nobody we know, or Tillgate itself"
+    )
     approved_by = serializers.SerializerMethodField(help_text="Who approved it; null when nobody had to, or has yet")
     created_at = TimeField(help_text="ISO 8601, UTC")
     updated_at = TimeField(help_text="ISO 8601, UTC")

@@ -32,7 +32,8 @@ CREATE_ERRORS = (
 )
 CREATE_DESCRIPTION = """The amount is set aside at once and the provider is asked in the background, so read the refund
 again, or listen for its events. Send an Idempotency-Key: without one a request that is sent twice is two refunds.
-Above the merchant's limit the refund waits for a second person (`requires_approval`)."""
+When the payment's refunds come to more than the merchant's limit, this one waits for a second person
+(`requires_approval`)."""
 MERCHANT_ID = OpenApiParameter("merchant_id", str, description="A merchant that you belong to")
 
 
@@ -43,7 +44,7 @@ class RefundView(AccessView):
 
     def start(self, request: Request, payment_id: str, **fields: Any) -> Response:
         payment = get_object_or_404(Payment, merchant=self.merchant, pk=payment_id)
-        refund, replayed = services.create_refund(payment, key=key_of(request), by=self.person, **fields)
+        refund, replayed = services.create_refund(payment, key=key_of(request), by=self.responsible, **fields)
         return created(self.noun, RefundDetails(refund).data, f"Refund is {refund.status}.", replayed=replayed)
 
     def find(self, refund_id: str) -> Refund:
@@ -148,7 +149,7 @@ class ApproveRefundView(RefundView):
         RefundDetails,
         tag=TAG,
         errors=(services.ApprovalNotYours, IllegalTransition),
-        description="By another person than the one who asked for it; no API key can.",
+        description="By another person than the one who asked, or who made the API key that did; no API key can.",
     )
     def post(self, request: Request, refund_id: str) -> Response:
         person = self.person

@@ -54,7 +54,7 @@ STEPS_TO_REST = 7  # between two rests
 
 
 class MoneyMachine(RuleBasedStateMachine):
-    """`keys` are the merchants' API keys by their ids, `staff` two people of theirs."""
+    """`keys` are the merchants' API keys by their ids, `staff` two people of theirs: the first has made the keys."""
 
     steps = 0  # of all machines
 
@@ -181,7 +181,7 @@ class MoneyMachine(RuleBasedStateMachine):
         payment = self.payment(number, "completed")
         amount = share(part, payment.left or payment.amount)
         body = {} if amount is None else {"amount": major(amount, payment.currency)}
-        error = self.model.refund(payment, amount, None)
+        error = self.model.refund(payment, amount, self.staff[0].pk)
         self.post(f"payments/{payment.id}/refund", body, payment.shop, error, death=death, noun="refund")
 
     @precondition(lambda self: self.model.refunds)

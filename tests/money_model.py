@@ -108,7 +108,7 @@ class Refund:
     surplus: bool = False
     key: str = ""  # of its transaction
     reference: str = ""
-    by: str | None = None
+    by: str = ""  # who made the key that asked
 
 
 @dataclass(eq=False)
@@ -195,7 +195,7 @@ class Model:
         self.new_txns.append(Txn("", payment, "capture", amount, payment.hold.method if payment.hold else ""))
         return ""
 
-    def refund(self, payment: Payment, amount: int | None, by: str | None) -> str:
+    def refund(self, payment: Payment, amount: int | None, by: str) -> str:
         if payment.status != "completed" and not payment.left:
             return "payment_not_refundable"
         amount = payment.left if amount is None else amount
@@ -203,7 +203,8 @@ class Model:
         if charge is None or not 0 < amount <= payment.left:
             return "refund_too_large"
         shop = payment.shop
-        asks = shop.limit is not None and (payment.currency != shop.currency or amount > shop.limit)
+        back = payment.refunded + payment.aside + amount
+        asks = shop.limit is not None and (payment.currency != shop.currency or back > shop.limit)
         self.new_refunds.append(Refund("", payment, charge, amount, "requires_approval" if asks else "pending", by=by))
         return ""
 

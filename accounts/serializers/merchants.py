@@ -98,7 +98,7 @@ class MerchantChange(StrictSerializer):
     refund_approval_limit = AmountField(
         required=False,
         allow_null=True,
-        help_text="In the default currency; a larger refund needs a second person. null: none does",
+        help_text="In the default currency; refunds of a payment that come to more need a second person. null: none do",
     )
 
     examples = examples.MERCHANT

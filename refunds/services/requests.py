@@ -45,14 +45,14 @@ class RefundUnderWay(ApiError):
 
 class ApprovalNotYours(ApiError):
     status, type, code = 403, "permission", "approval_not_yours"
-    message = "Whoever asks for a refund does not approve it. A second person has to."
+    message = "Whoever asks for a refund, or made the API key that does, does not approve it. A second person has to."
 
 
 def create_refund(
     payment: Payment, *, key: str | None, by: User | None, amount: str | None = None, **fields: Any
 ) -> tuple[Refund, bool]:
     """A refund of `amount`, major units as digits, or of all that is left; and whether the idempotency `key` had
-    made it before. Above the merchant's limit it waits for a second person.
+    made it before. `by` answers for it. Above the merchant's limit it waits for a second person.
 
     Raises PaymentNotRefundable, PaymentDisputed, RefundTooLarge, AmountInvalid and the like, IdempotencyKeyReused.
     """
@@ -132,11 +132,13 @@ def charge_to_refund(payment: Payment, money: Money) -> Transaction:
 
 
 def _needs_approval(payment: Payment, money: Money) -> bool:
-    """The limit is in the merchant's default currency; nothing is converted, so another currency always asks."""
+    """The limit is for all refunds of a payment together, or parts would slip under it; in the merchant's default
+    currency: nothing is converted, so another currency always asks."""
     limit = payment.merchant.refund_approval_limit
     if limit is None:
         return False
-    return money.currency != payment.merchant.default_currency or money.amount > limit
+    back = payment.amount_refunded + payment.amount_refund_pending + money.amount
+    return money.currency != payment.merchant.default_currency or back > limit
 
 
 def open_refund(refund: Refund) -> Transaction:
@@ -145,7 +147,8 @@ def open_refund(refund: Refund) -> Transaction:
 
 
 def approve_refund(refund: Refund, *, by: User) -> Refund:
-    """The second pair of eyes. Raises ApprovalNotYours for the one who asked, PaymentDisputed, IllegalTransition."""
+    """The second pair of eyes. Raises ApprovalNotYours for the one who asked, PaymentDisputed, IllegalTransition. Where
+    nobody answers for the request (its key's maker is gone), any person is a second one."""
     return with_retries(lambda: _approve(refund.pk, by))
 
 

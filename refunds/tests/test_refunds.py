@@ -5,6 +5,8 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from accounts.models import ApiKey
+from accounts.services import create_key
 from notifications.models import Event
 from payments.models import Payment, Transaction
 from refunds.models import Refund
@@ -210,6 +212,29 @@ class TestApproval:
         assert error_of(decide(waiting["id"], "approve", owner)) == (403, "approval_not_yours")
         work()
         assert Refund.objects.get().status == "requires_approval"
+
+    def test_is_not_for_whoever_made_the_key_that_asked(self, shop, owner, owner_user, paid, refund, decide, member):
+        _key, secret = create_key(shop, by=owner_user, by_role="owner", key=None, name="Shop", scopes=["refunds:write"])
+        waiting = refund(paid(), {"Authorization": f"Bearer {secret}"}, amount=30).json()["refund"]
+        assert (waiting["status"], waiting["requested_by"]) == ("requires_approval", owner_user.pk)
+        assert error_of(decide(waiting["id"], "approve", owner)) == (403, "approval_not_yours")
+        assert decide(waiting["id"], "approve", member("finance")).status_code == 200
+
+    def test_is_for_anybody_where_the_keys_maker_is_gone(self, shop, owner, owner_user, paid, refund, decide):
+        key, secret = create_key(shop, by=owner_user, by_role="owner", key=None, name="Shop", scopes=["refunds:write"])
+        ApiKey.objects.filter(pk=key.pk).update(created_by=None)
+        waiting = refund(paid(), {"Authorization": f"Bearer {secret}"}, amount=30).json()["refund"]
+        assert waiting["requested_by"] is None
+        assert decide(waiting["id"], "approve", owner).status_code == 200
+
+    def test_is_asked_for_parts_that_come_to_more_together(self, paid, refund, work):
+        payment_id = paid()
+        statuses = []
+        for amount in ("10.00", "10.00", "0.01"):
+            statuses.append(refund(payment_id, amount=amount).json()["refund"]["status"])
+            work()
+        assert statuses == ["pending", "pending", "requires_approval"]
+        assert refund(paid(), amount=20).json()["refund"]["status"] == "pending"  # another payment
 
     def test_is_given_once(self, paid, refund, decide, member):
         finance = member("finance")
