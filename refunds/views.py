@@ -132,7 +132,7 @@ class CancelRefundView(RefundView):
         "Call off a refund that the provider has not been asked for",
         RefundDetails,
         tag=TAG,
-        errors=(services.RefundUnderWay, IllegalTransition),
+        errors=(services.RefundUnderWay, services.RefundOfSurplus, IllegalTransition),
     )
     def post(self, request: Request, refund_id: str) -> Response:
         return self.show(services.cancel_refund(self.find(refund_id)))

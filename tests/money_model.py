@@ -199,7 +199,8 @@ class Model:
         if payment.status != "completed" and not payment.left:
             return "payment_not_refundable"
         amount = payment.left if amount is None else amount
-        charge = next((txn for txn, left in self.charges(payment) if left >= amount), None)
+        theirs = [(txn, left) for txn, left in self.charges(payment) if not (txn.surplus and payment.surplus_due)]
+        charge = next((txn for txn, left in theirs if left >= amount), None)
         if charge is None or not 0 < amount <= payment.left:
             return "refund_too_large"
         shop = payment.shop
@@ -217,6 +218,8 @@ class Model:
         return ""
 
     def cancel_refund(self, refund: Refund) -> str:
+        if refund.surplus:
+            return "refund_of_surplus"
         if refund.status == "processing":
             return "refund_under_way"
         if refund.status not in RESERVED:
@@ -328,12 +331,19 @@ class Model:
         payment = refund.payment
         payment.refunded -= refund.amount
         self.post(payment, refund.amount, "provider_receivable", "merchant_available")
+        self.again(refund)
         if payment.status == "refunded" and payment.was_completed:
             self._move(payment, "completed")
 
     def undo(self, refund: Refund) -> None:
         refund.payment.aside -= refund.amount
         self.post(refund.payment, refund.amount, "refund_clearing", "merchant_available")
+        self.again(refund)
+
+    def again(self, refund: Refund) -> None:
+        """What may not stay goes back by itself, once more only when somebody had asked for this refund."""
+        payment = refund.payment
+        payment.surplus_due = payment.surplus_due or (refund.charge.surplus and not refund.surplus)
 
     # --- The small steps ------------------------------------------------------------------------
     def is_free(self, payment: Payment) -> bool:

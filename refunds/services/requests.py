@@ -43,6 +43,11 @@ class RefundUnderWay(ApiError):
     message = "The provider has been asked already: this refund cannot be called off."
 
 
+class RefundOfSurplus(ApiError):
+    status, type, code = 409, "conflict", "refund_of_surplus"
+    message = "This money may not stay: that it goes back cannot be called off."
+
+
 class ApprovalNotYours(ApiError):
     status, type, code = 403, "permission", "approval_not_yours"
     message = "Whoever asks for a refund, or made the API key that does, does not approve it. A second person has to."
@@ -124,9 +129,10 @@ def charges_left(payment: Payment) -> Iterator[tuple[Transaction, int]]:
 
 
 def charge_to_refund(payment: Payment, money: Money) -> Transaction:
-    """The first charge of the payment with this much left on it. Nearly every payment has one."""
+    """The first charge of the payment with this much left on it. Nearly every payment has one. Surplus that is about to
+    go back by itself is not for a merchant to take: they could call that off."""
     for charge, left in charges_left(payment):
-        if left >= money.amount:
+        if left >= money.amount and not (charge.is_surplus and payment.surplus_due_at):
             return charge
     raise RefundTooLarge("No single charge of the payment has that much left.", param="amount")
 
@@ -166,13 +172,16 @@ def _approve(refund_id: str, by: User) -> Refund:
 
 
 def cancel_refund(refund: Refund) -> Refund:
-    """Calls off a refund that the provider has not been asked for. Raises RefundUnderWay, IllegalTransition."""
+    """Calls off a refund that the provider has not been asked for. Raises RefundOfSurplus of one that nobody asked for,
+    RefundUnderWay, IllegalTransition."""
     return with_retries(lambda: _cancel(refund.pk))
 
 
 @transaction.atomic
 def _cancel(refund_id: str) -> Refund:
     payment, refund = lock_refund(refund_id)
+    if refund.is_surplus:
+        raise RefundOfSurplus
     if refund.status == Status.PROCESSING:
         raise RefundUnderWay
     move_refund(payment, refund, Status.CANCELLED)

@@ -3,6 +3,8 @@
 Every function here expects the payment's row to be locked by the caller's transaction.
 """
 
+from django.utils import timezone
+
 from core.state import can_move, move_to
 from ledger.services import book_refund_reserved, book_refund_succeeded, book_refund_undone
 from notifications.services import publish
@@ -38,9 +40,17 @@ def move_refund(payment: Payment, refund: Refund, status: str) -> None:
         payment.amount_refunded -= refund.amount
     if status in (Status.FAILED, Status.CANCELLED):
         book_refund_undone(refund.pk)
-    payment.save(update_fields=["amount_refund_pending", "amount_refunded", "updated_at"])
+        _give_surplus_back_again(payment, refund)
+    payment.save(update_fields=["amount_refund_pending", "amount_refunded", "surplus_due_at", "updated_at"])
     tell(payment, refund, f"refund.{status}")
     _move_along(payment, failed_late=had_succeeded)
+
+
+def _give_surplus_back_again(payment: Payment, refund: Refund) -> None:
+    """Money that may not stay, whose refund somebody asked for, is here again: it goes back by itself. When that was
+    what failed, a person looks (see settle)."""
+    if refund.charge.is_surplus and not refund.is_surplus:
+        payment.surplus_due_at = timezone.now()
 
 
 def _move_along(payment: Payment, *, failed_late: bool) -> None:
