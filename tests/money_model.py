@@ -121,11 +121,13 @@ class Settlement:
 
 @dataclass(eq=False)
 class Elsewhere:
-    """A refund made in the provider's dashboard. One that did not fit at some time may be left to a person."""
+    """A refund made in the provider's dashboard. One that waits for room may not fit yet; one for which there was too
+    little at some time, whatever became of the refunds that were on their way, may be left to a person."""
 
     charge: Txn
     amount: int
     always_fitted: bool = True
+    fits: bool = True
 
 
 class Model:
@@ -242,7 +244,10 @@ class Model:
 
     def _back(self, charge: Txn) -> int:
         """What was given back of it, or is on its way."""
-        rows = [it for it in self.refunds.values() if it.charge is charge and it.status in RESERVED | {"succeeded"}]
+        return self.refunded(charge, RESERVED | {"succeeded"})
+
+    def refunded(self, charge: Txn, statuses: set[str]) -> int:
+        rows = [it for it in self.refunds.values() if it.charge is charge and it.status in statuses]
         return sum(it.amount for it in rows)
 
     # --- What follows from what a provider did ------------------------------------------------------
