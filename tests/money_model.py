@@ -71,7 +71,7 @@ class Payment:
     captured: int = 0
     refunded: int = 0
     aside: int = 0
-    was_completed: bool = False
+    before: str = ""  # it was refunded
     surplus_due: bool = False
     hold: "Txn | None" = None  # what reserves its money
 
@@ -279,7 +279,6 @@ class Model:
         stays = payment.status in UNPAID or (sale and payment.status == "failed")
         if stays and self.is_free(payment):
             self._move(payment, "completed" if sale else "authorized")
-            payment.was_completed = sale
             payment.hold = None if sale else txn
             beside = self.open_txn(payment)
             self._drop(beside if beside and beside.status != "processing" else None)
@@ -296,7 +295,6 @@ class Model:
         check(payment.hold is not None, f"{txn.id} captured what nothing held")
         if payment.hold is not None:
             self.take(txn, payment.hold)
-        payment.was_completed = True
         self._move(payment, "completed")
 
     def take(self, txn: Txn, charge: Txn) -> None:
@@ -328,17 +326,24 @@ class Model:
         payment.aside -= refund.amount
         payment.refunded += refund.amount
         self.post(payment, refund.amount, "refund_clearing", "provider_receivable")
-        if payment.refunded == payment.captured and payment.status in ("completed", "failed", "cancelled"):
+        if self.is_given_back(payment) and payment.status in ("completed", "failed", "cancelled"):
+            payment.before = payment.status
             self._move(payment, "refunded")
 
+    def is_given_back(self, payment: Payment) -> bool:
+        """The charge that completed it, or all there is when none ever did."""
+        charges = [txn for txn in self.txns.values() if txn.payment is payment and txn.taken]
+        own = [txn for txn in charges if not txn.surplus]
+        return all(self.refunded(txn, {"succeeded"}) == txn.taken for txn in own or charges)
+
     def comes_back(self, refund: Refund) -> None:
-        """A refund that had succeeded failed: its payment is not refunded any more, if it was ever completed."""
+        """A refund that had succeeded failed: its payment may be what it was before."""
         payment = refund.payment
         payment.refunded -= refund.amount
         self.post(payment, refund.amount, "provider_receivable", "merchant_available")
         self.again(refund)
-        if payment.status == "refunded" and payment.was_completed:
-            self._move(payment, "completed")
+        if payment.status == "refunded" and not self.is_given_back(payment):
+            self._move(payment, payment.before)
 
     def undo(self, refund: Refund) -> None:
         refund.payment.aside -= refund.amount

@@ -6,6 +6,8 @@ import pytest
 from django.utils import timezone
 
 from core import queue
+from core.mail import Email
+from notifications.models import Event
 from payments.models import Payment
 from payments.services import start_attempt
 from refunds.models import Refund
@@ -72,6 +74,10 @@ def come_back(refund, work):
     work()
 
 
+def told(payment):
+    return list(Event.objects.filter(object_id=payment.pk).order_by("sequence").values_list("type", flat=True))
+
+
 def error_of(answer):
     return answer.status_code, answer.json()["error"]["code"]
 
@@ -131,3 +137,77 @@ class TestGoesBack:
         assert Refund.objects.get().status == "failed"
         refund.transaction.refresh_from_db()
         assert "could not be given back" in refund.transaction.review_reason
+
+
+class TestThatComesBack:
+    """The payment is what it was before its surplus went: nobody is told of another success."""
+
+    def test_leaves_a_cancelled_payment_cancelled(self, cancelled, post, work):
+        work()
+        come_back(Refund.objects.get(), work)
+        cancelled.refresh_from_db()
+        assert (cancelled.status, cancelled.amount_captured, cancelled.amount_refunded) == ("cancelled", 5000, 0)
+        assert told(cancelled)[-3:] == ["payment.surplus", "payment.refunded", "payment.cancelled"]
+        assert post(f"payments/{cancelled.pk}/refund").status_code == 201
+        work()
+        cancelled.refresh_from_db()
+        assert cancelled.status == "refunded"
+
+    def test_mails_its_payer_no_second_time(self, pay, work):
+        """A payment that failed, because another had paid its order."""
+        late = pay(order_id="o-1").json()["payment"]["id"]
+        attempt(late, "paypal", work)
+        pay(order_id="o-1", card_number="4242424242424242", card_expiry_month=12, card_expiry_year=2040)
+        work()
+        arrives("paypal", work)
+        come_back(Refund.objects.get(), work)
+        assert Payment.objects.get(pk=late).status == "failed"
+        assert Email.objects.filter(template="payment_failed").count() == 1
+
+    def test_leaves_a_payment_refunded_whose_own_charge_went_back(self, twice, post, work):
+        post(f"payments/{twice.pk}/refund", amount=50)
+        work()
+        come_back(Refund.objects.get(is_surplus=True), work)
+        twice.refresh_from_db()
+        assert (twice.status, twice.amount_captured, twice.amount_refunded) == ("refunded", 10000, 5000)
+        assert told(twice).count("payment.completed") == told(twice).count("payment.refunded") == 1
+
+    def test_leaves_a_completed_payment_completed(self, twice, work):
+        work()
+        come_back(Refund.objects.get(), work)
+        twice.refresh_from_db()
+        assert (twice.status, twice.amount_refunded) == ("completed", 0)
+        assert told(twice).count("payment.completed") == 1
+
+
+class TestOfACompletedPayment:
+    def test_does_not_keep_it_from_being_refunded(self, twice, post, work):
+        refund = post(f"payments/{twice.pk}/refund", amount=50).json()["refund"]
+        queue.registry["refunds.transactions"].handler()
+        come_back(Refund.objects.get(pk=refund["id"]), take_in)  # slow: its provider is done only now
+        queue.registry["refunds.notices"].handler()
+        queue.registry["refunds.transactions"].handler()
+        twice.refresh_from_db()
+        assert (twice.status, twice.amount_refunded) == ("refunded", 5000)
+        work()
+        twice.refresh_from_db()
+        assert (twice.status, twice.amount_refunded) == ("refunded", 10000)
+
+    def test_does_not_hide_that_its_own_charge_came_back(self, twice, post, work):
+        refund = post(f"payments/{twice.pk}/refund", amount=50).json()["refund"]
+        work()
+        come_back(Refund.objects.get(pk=refund["id"]), work)
+        twice.refresh_from_db()
+        assert (twice.status, twice.amount_refunded) == ("completed", 5000)
+
+    @pytest.mark.parametrize("status", ["cancelled", "failed"])
+    def test_is_no_way_to_another_status(self, twice, post, api, owner, work, status):
+        post(f"payments/{twice.pk}/refund", amount=50)
+        work()
+        path = f"/api/v1/payments/{twice.pk}"
+        assert error_of(api.patch(path, {"status": status}, headers=owner, content_type=JSON)) == (
+            409,
+            "illegal_transition",
+        )
+        assert error_of(post(f"payments/{twice.pk}/cancel")) == (409, "illegal_transition")
+        assert Payment.objects.get().status == "refunded"
