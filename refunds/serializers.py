@@ -12,10 +12,12 @@ from refunds.models import NOTE_LENGTH, Reason, Refund, Status
 
 
 class RefundRequest(StrictSerializer):
-    """Gives back all that is left of a payment, or `amount` of it."""
+    """Gives back what is left of a payment, or `amount` of it."""
 
     amount = AmountField(
-        required=False, help_text="Major units of the payment's currency; all that is left when absent"
+        required=False,
+        help_text="Major units of the payment's currency; all that is left when absent, of what came twice the part "
+        "that may stay",
     )
     reason = OneOfField(Reason.choices, required=False, help_text="Why; requested_by_customer when absent")
     note = TextField(max_length=NOTE_LENGTH, required=False, allow_blank=True, help_text="Your own, for the record")

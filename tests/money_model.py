@@ -198,12 +198,12 @@ class Model:
         return ""
 
     def refund(self, payment: Payment, amount: int | None, by: str) -> str:
-        if payment.status != "completed" and not payment.left:
-            return "payment_not_refundable"
-        amount = payment.left if amount is None else amount
         theirs = [(txn, left) for txn, left in self.charges(payment) if not (txn.surplus and payment.surplus_due)]
-        charge = next((txn for txn, left in theirs if left >= amount), None)
-        if charge is None or not 0 < amount <= payment.left:
+        if payment.status != "completed" and not theirs:
+            return "payment_not_refundable"
+        amount = theirs[0][1] if amount is None and theirs else amount
+        charge = next((txn for txn, left in theirs if amount and left >= amount), None)
+        if charge is None or not amount:
             return "refund_too_large"
         shop = payment.shop
         back = payment.refunded + payment.aside + amount

@@ -21,6 +21,7 @@ from refunds.services.status import move_refund, reserve
 CHARGES = [TransactionKind.SALE, TransactionKind.AUTHORIZATION]
 REPEATED = "A request that was sent before may have been carried out: an Idempotency-Key makes it safe to repeat."
 KEPT_BACK = [*RESERVED, Status.SUCCEEDED]  # a refund's amount is gone from its charge, or about to go
+Charges = list[tuple[Transaction, int]]  # each with what is left on it, minor units
 
 
 class PaymentNotRefundable(ApiError):
@@ -56,8 +57,9 @@ class ApprovalNotYours(ApiError):
 def create_refund(
     payment: Payment, *, key: str | None, by: User | None, amount: str | None = None, **fields: Any
 ) -> tuple[Refund, bool]:
-    """A refund of `amount`, major units as digits, or of all that is left; and whether the idempotency `key` had
-    made it before. `by` answers for it. Above the merchant's limit it waits for a second person.
+    """A refund of `amount`, major units as digits, or of all that is left of the charge whose money may stay; and
+    whether the idempotency `key` had made it before. `by` answers for it. Above the merchant's limit it waits for a
+    second person.
 
     Raises PaymentNotRefundable, PaymentDisputed, RefundTooLarge, AmountInvalid and the like, IdempotencyKeyReused.
     """
@@ -76,17 +78,14 @@ def _create(
     payment_id: str, money: Money | None, by: User | None, key: str | None, body: str, fields: dict[str, Any]
 ) -> Refund:
     payment = Payment.objects.locked(pk=payment_id)
-    left = left_of(payment)
+    charges = _charges_to_refund(payment)
     # What is left on any other payment is a surplus whose way back has failed.
-    if payment.status != PaymentStatus.COMPLETED and not left.amount:
+    if payment.status != PaymentStatus.COMPLETED and not charges:
         raise PaymentNotRefundable
     if payment.amount_disputed:
         raise PaymentDisputed
-    money = money or left
-    if not 0 < money.amount <= left.amount:
-        hint = "" if key else f" {REPEATED}"
-        raise RefundTooLarge(f"{left} {left.currency} of the payment is left to refund.{hint}", param="amount")
-    refund = new_refund(payment, charge_to_refund(payment, money), money, requested_by=by, **fields)
+    charge, money = _charge_to_refund(charges, money, payment.currency, hint="" if key else f" {REPEATED}")
+    refund = new_refund(payment, charge, money, requested_by=by, **fields)
     refund.idempotency_key, refund.fingerprint = key, body
     if _needs_approval(payment, money):
         refund.status = Status.REQUIRES_APPROVAL
@@ -94,12 +93,6 @@ def _create(
         refund.transaction = open_refund(refund)
     reserve(payment, refund)
     return refund
-
-
-def left_of(payment: Payment) -> Money:
-    """What was captured, and is neither given back nor on its way."""
-    left = payment.amount_captured - payment.amount_refunded - payment.amount_refund_pending
-    return Money(left, payment.currency)
 
 
 def new_refund(payment: Payment, charge: Transaction, money: Money, **fields: Any) -> Refund:
@@ -128,13 +121,22 @@ def charges_left(payment: Payment) -> Iterator[tuple[Transaction, int]]:
             yield charge, taken - back
 
 
-def charge_to_refund(payment: Payment, money: Money) -> Transaction:
-    """The first charge of the payment with this much left on it. Nearly every payment has one. Surplus that is about to
-    go back by itself is not for a merchant to take: they could call that off."""
-    for charge, left in charges_left(payment):
-        if left >= money.amount and not (charge.is_surplus and payment.surplus_due_at):
-            return charge
-    raise RefundTooLarge("No single charge of the payment has that much left.", param="amount")
+def _charges_to_refund(payment: Payment) -> Charges:
+    """What a merchant may refund. Surplus that is about to go back by itself is not for them: they could call that
+    off."""
+    return [pair for pair in charges_left(payment) if not (pair[0].is_surplus and payment.surplus_due_at)]
+
+
+def _charge_to_refund(charges: Charges, money: Money | None, currency: str, hint: str) -> tuple[Transaction, Money]:
+    """The first charge with this much left on it, or with anything and all of that: a refund is of one charge, and
+    nearly every payment has one."""
+    for charge, left in charges:
+        if money is None or money.amount <= left:
+            return charge, money or Money(left, currency)
+    if not charges:
+        raise RefundTooLarge(f"Nothing of this payment is left to refund.{hint}", param="amount")
+    most = Money(max(left for _charge, left in charges), currency)
+    raise RefundTooLarge(f"A refund of this payment can be of {most} {currency} at most.{hint}", param="amount")
 
 
 def _needs_approval(payment: Payment, money: Money) -> bool:

@@ -111,7 +111,9 @@ class TestPartial:
     def test_nothing_left_is_refused(self, paid, refund):
         payment_id = paid()
         refund(payment_id)
-        assert error_of(refund(payment_id)) == (422, "refund_too_large")
+        answer = refund(payment_id)
+        assert error_of(answer) == (422, "refund_too_large")
+        assert answer.json()["message"].startswith("Nothing of this payment is left to refund.")
 
     @pytest.mark.parametrize(
         ("amount", "code"),

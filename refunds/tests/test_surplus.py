@@ -91,7 +91,7 @@ class TestGoesBack:
         assert (cancelled.status, cancelled.amount_refunded) == ("refunded", 5000)
 
     def test_before_its_merchant_can_take_it(self, cancelled, post, work):
-        assert post(f"payments/{cancelled.pk}/refund", amount=50).status_code >= 400
+        assert error_of(post(f"payments/{cancelled.pk}/refund", amount=50)) == (409, "payment_not_refundable")
         assert not Refund.objects.exists()
         work()
         assert Refund.objects.get().is_surplus
@@ -181,6 +181,24 @@ class TestThatComesBack:
 
 
 class TestOfACompletedPayment:
+    def test_is_no_part_of_a_refund_of_everything(self, twice, post, work):
+        assert post(f"payments/{twice.pk}/refund").json()["refund"]["amount"] == 50
+        work()
+        charges = {refund.charge.method: refund.amount for refund in Refund.objects.select_related("charge")}
+        assert charges == {"paypal": 5000, "bank_transfer": 5000}
+        assert disagreements() == []
+
+    def test_that_could_not_go_back_is_given_back_apart(self, twice, post, work):
+        work()
+        come_back(Refund.objects.get(), work)
+        assert "50.00 USD" in post(f"payments/{twice.pk}/refund", amount=100).json()["message"]
+        assert [post(f"payments/{twice.pk}/refund").json()["refund"]["amount"] for _each in range(2)] == [50, 50]
+        assert error_of(post(f"payments/{twice.pk}/refund")) == (422, "refund_too_large")
+        work()
+        assert [refund.charge.method for refund in Refund.objects.order_by("pk")][1:] == ["paypal", "bank_transfer"]
+        twice.refresh_from_db()
+        assert (twice.status, twice.amount_refunded) == ("refunded", 10000)
+
     def test_does_not_keep_it_from_being_refunded(self, twice, post, work):
         refund = post(f"payments/{twice.pk}/refund", amount=50).json()["refund"]
         queue.registry["refunds.transactions"].handler()
