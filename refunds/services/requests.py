@@ -79,12 +79,9 @@ def _create(
 ) -> Refund:
     payment = Payment.objects.locked(pk=payment_id)
     charges = _charges_to_refund(payment)
-    # What is left on any other payment is a surplus whose way back has failed.
-    if payment.status != PaymentStatus.COMPLETED and not charges:
-        raise PaymentNotRefundable
-    if payment.amount_disputed:
-        raise PaymentDisputed
-    charge, money = _charge_to_refund(charges, money, payment.currency, hint="" if key else f" {REPEATED}")
+    hint = "" if key else f" {REPEATED}"
+    _refuse(payment, charges, hint)
+    charge, money = _charge_to_refund(charges, money, payment.currency, hint)
     refund = new_refund(payment, charge, money, requested_by=by, **fields)
     refund.idempotency_key, refund.fingerprint = key, body
     if _needs_approval(payment, money):
@@ -93,6 +90,17 @@ def _create(
         refund.transaction = open_refund(refund)
     reserve(payment, refund)
     return refund
+
+
+def _refuse(payment: Payment, charges: Charges, hint: str) -> None:
+    """Raises PaymentNotRefundable, PaymentDisputed. What is left on a payment that is not completed is a surplus whose
+    way back has failed."""
+    if payment.status == PaymentStatus.REFUNDED and not charges:
+        raise PaymentNotRefundable(f"This payment is refunded already.{hint}")
+    if payment.status != PaymentStatus.COMPLETED and not charges:
+        raise PaymentNotRefundable
+    if payment.amount_disputed:
+        raise PaymentDisputed
 
 
 def new_refund(payment: Payment, charge: Transaction, money: Money, **fields: Any) -> Refund:

@@ -108,6 +108,16 @@ class TestPartial:
         keyed = refund(payment_id, amount=30, headers={"Idempotency-Key": "1"})
         assert "Idempotency-Key" not in keyed.json()["error"]["message"]
 
+    def test_of_a_payment_that_is_refunded_already_tells_so_and_how_to_repeat(self, paid, refund, work):
+        payment_id = paid()
+        refund(payment_id)
+        work()
+        again, keyed = refund(payment_id), refund(payment_id, {"Idempotency-Key": "1"})
+        assert error_of(again) == error_of(keyed) == (409, "payment_not_refundable")
+        assert again.json()["message"].startswith("This payment is refunded already. ")
+        assert "Idempotency-Key" in again.json()["message"]
+        assert keyed.json()["message"] == "This payment is refunded already."
+
     def test_nothing_left_is_refused(self, paid, refund):
         payment_id = paid()
         refund(payment_id)
