@@ -10,7 +10,7 @@ from accounts.services import CurrentPasswordWrong
 from accounts.throttles import LogInThrottle, OwnAccountThrottle
 from core.api import answer, answer_page, created, paginate, read_body, refuse_parameters_but
 from core.errors import ParameterInvalid
-from core.idempotency import key_of
+from core.idempotency import take_key
 from core.money import AMOUNT_ERRORS, CurrencyInvalid
 from core.state import IllegalTransition
 from ledger import services
@@ -117,7 +117,8 @@ class BankAccountsView(BankAccountView):
     )
     def post(self, request: Request) -> Response:
         fields = read_body(BankAccountRequest, request)
-        account, replayed = services.add_bank_account(self.merchant, by=self.user, key=key_of(request), **fields)
+        key = take_key(request, fields)
+        account, replayed = services.add_bank_account(self.merchant, by=self.user, key=key, **fields)
         return created(self.noun, BankAccountDetails(account).data, "Payouts go there from now on.", replayed=replayed)
 
 
@@ -208,7 +209,8 @@ class PayoutsView(PayoutView):
     )
     def post(self, request: Request) -> Response:
         fields = {"currency": self.merchant.default_currency} | read_body(PayoutRequest, request)
-        payout, replayed = services.create_payout(self.merchant, key=key_of(request), by=self.person, **fields)
+        key = take_key(request, fields)
+        payout, replayed = services.create_payout(self.merchant, key=key, by=self.person, **fields)
         return created(self.noun, PayoutDetails(payout).data, f"Payout is {payout.status}.", replayed=replayed)
 
 

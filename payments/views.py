@@ -16,7 +16,7 @@ from accounts.services import EmailUnverified, MerchantInactive, MerchantMissing
 from core.api import answer, answer_page, created, paginate, read_body, refuse_parameters_but
 from core.errors import NotFound
 from core.filters import Listing
-from core.idempotency import key_of, read_key
+from core.idempotency import take_key
 from core.money import AMOUNT_ERRORS, AmountInvalid, AmountTooPrecise, CurrencyInvalid
 from core.state import IllegalTransition
 from payments import examples, services
@@ -130,7 +130,7 @@ class PaymentsView(AccessView):
         serializer = PaymentRequest(data=request.data, context={"merchant": self._own(request)})
         serializer.is_valid(raise_exception=True)
         fields = serializer.validated_data
-        key = read_key(request.headers.get("Idempotency-Key"), fields.pop("idempotency_key", None))
+        key = take_key(request, fields)
         payment, replayed = services.create_payment(key=key, **fields)
         return created(self.noun, PublicPayment(payment).data, "Payment started.", replayed=replayed)
 
@@ -200,7 +200,8 @@ class CaptureView(AccessView):
     def post(self, request: Request, payment_id: str) -> Response:
         payment = get_object_or_404(Payment, merchant=self.merchant, pk=payment_id)
         fields = read_body(CaptureRequest, request)
-        payment, replayed = services.capture_payment(payment, key=key_of(request), **fields)
+        key = take_key(request, fields)
+        payment, replayed = services.capture_payment(payment, key=key, **fields)
         return created(self.noun, MerchantPayment(payment).data, f"Payment is {payment.status}.", replayed=replayed)
 
 

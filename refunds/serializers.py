@@ -4,14 +4,13 @@ from typing import Any
 
 from rest_framework import serializers
 
-from core.api import StrictSerializer
-from core.fields import AmountField, MoneyField, OneOfField, OptionalField, TextField, TimeField
+from core.fields import AmountField, KeyedSerializer, MoneyField, OneOfField, OptionalField, TextField, TimeField
 from payments.cards import refuse_card_numbers
 from refunds import examples
 from refunds.models import NOTE_LENGTH, Reason, Refund, Status
 
 
-class RefundRequest(StrictSerializer):
+class RefundRequest(KeyedSerializer):
     """Gives back what is left of a payment, or `amount` of it."""
 
     amount = AmountField(

@@ -11,7 +11,7 @@ from accounts.access import AccessView
 from accounts.schema import LIST_ERRORS, described
 from core.api import answer, answer_page, created, paginate, read_body
 from core.errors import NotPermitted
-from core.idempotency import key_of
+from core.idempotency import take_key
 from core.ids import is_id
 from core.money import AMOUNT_ERRORS
 from core.state import IllegalTransition
@@ -42,9 +42,10 @@ class RefundView(AccessView):
 
     noun, plural = "refund", "refunds"
 
-    def start(self, request: Request, payment_id: str, **fields: Any) -> Response:
+    def start(self, request: Request, payment_id: str, fields: dict[str, Any]) -> Response:
+        key = take_key(request, fields)
         payment = get_object_or_404(Payment, merchant=self.merchant, pk=payment_id)
-        refund, replayed = services.create_refund(payment, key=key_of(request), by=self.responsible, **fields)
+        refund, replayed = services.create_refund(payment, key=key, by=self.responsible, **fields)
         return created(self.noun, RefundDetails(refund).data, f"Refund is {refund.status}.", replayed=replayed)
 
     def find(self, refund_id: str) -> Refund:
@@ -71,7 +72,7 @@ class PaymentRefundView(RefundView):
         description=CREATE_DESCRIPTION,
     )
     def post(self, request: Request, payment_id: str) -> Response:
-        return self.start(request, payment_id, **read_body(RefundRequest, request))
+        return self.start(request, payment_id, read_body(RefundRequest, request))
 
 
 class RefundsView(RefundView):
@@ -109,7 +110,7 @@ class RefundsView(RefundView):
     def post(self, request: Request) -> Response:
         fields = read_body(RefundOfPaymentRequest, request)
         payment_id = fields.pop("payment_id")
-        return self.start(request, payment_id if is_id(payment_id, "pay") else "", **fields)
+        return self.start(request, payment_id if is_id(payment_id, "pay") else "", fields)
 
 
 class OneRefundView(RefundView):

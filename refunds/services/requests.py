@@ -15,7 +15,7 @@ from payments.models import Payment, Transaction, TransactionKind, TransactionSt
 from payments.models import Status as PaymentStatus
 from payments.services.operations import open_operation
 from payments.services.status import close_transaction
-from refunds.models import RESERVED, Refund, Status
+from refunds.models import RESERVED, Reason, Refund, Status
 from refunds.services.status import move_refund, reserve
 
 CHARGES = [TransactionKind.SALE, TransactionKind.AUTHORIZATION]
@@ -55,7 +55,13 @@ class ApprovalNotYours(ApiError):
 
 
 def create_refund(
-    payment: Payment, *, key: str | None, by: User | None, amount: str | None = None, **fields: Any
+    payment: Payment,
+    *,
+    key: str | None,
+    by: User | None,
+    amount: str | None = None,
+    reason: str = Reason.REQUESTED_BY_CUSTOMER,
+    note: str = "",
 ) -> tuple[Refund, bool]:
     """A refund of `amount`, major units as digits, or of all that is left of the charge whose money may stay; and
     whether the idempotency `key` had made it before. `by` answers for it. Above the merchant's limit it waits for a
@@ -64,6 +70,7 @@ def create_refund(
     Raises PaymentNotRefundable, PaymentDisputed, RefundTooLarge, AmountInvalid and the like, IdempotencyKeyReused.
     """
     money = None if amount is None else Money.parse(amount, payment.currency)
+    fields = {"reason": reason, "note": note}  # a default that is written out is no other request
     body = fingerprint({"payment": payment.pk, "amount": money and money.amount, **fields})
 
     def work() -> tuple[Refund, bool]:

@@ -184,6 +184,23 @@ class TestIdempotency:
         assert again.json()["refund"]["status"] == "succeeded"
         assert Refund.objects.count() == 1
 
+    def test_the_key_may_be_in_the_body(self, api, owner, paid, refund):
+        payment_id = paid()
+        first = refund(payment_id, amount=10, idempotency_key="k").json()["refund"]["id"]
+        again = refund(payment_id, {"Idempotency-Key": "k"}, amount=10)
+        assert (again["Idempotent-Replayed"], again.json()["refund"]["id"]) == ("true", first)
+        body = {"payment_id": payment_id, "amount": 10, "idempotency_key": "k"}
+        assert api.post("/api/v1/refunds", body, headers=owner, content_type=JSON).json()["refund"]["id"] == first
+        differing = refund(payment_id, {"Idempotency-Key": "k"}, amount=10, idempotency_key="other")
+        assert error_of(differing) == (400, "idempotency_key_conflict")
+
+    @pytest.mark.parametrize("written_out", [{"reason": "requested_by_customer"}, {"note": ""}])
+    def test_a_default_that_is_written_out_is_no_other_body(self, paid, refund, written_out):
+        payment_id = paid()
+        refund(payment_id, {"Idempotency-Key": "k"}, amount=10)
+        assert refund(payment_id, {"Idempotency-Key": "k"}, amount=10, **written_out).status_code == 201
+        assert Refund.objects.count() == 1
+
     def test_another_body_is_refused(self, paid, refund):
         payment_id = paid()
         refund(payment_id, {"Idempotency-Key": "k"}, amount=10)
