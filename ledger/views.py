@@ -12,7 +12,7 @@ from core.api import answer, answer_page, created, paginate, read_body, refuse_p
 from core.errors import ParameterInvalid
 from core.idempotency import take_key
 from core.money import AMOUNT_ERRORS, CurrencyInvalid
-from core.state import IllegalTransition
+from core.state import IllegalTransition, sentence
 from ledger import services
 from ledger.balances import balances
 from ledger.filters import EntryFilters, PayoutFilters
@@ -167,7 +167,7 @@ class PayoutView(AccessView):
         return get_object_or_404(Payout.objects.select_related("bank_account"), merchant=self.merchant, pk=payout_id)
 
     def show(self, payout: Payout) -> Response:
-        return answer(self.noun, PayoutDetails(payout).data, f"Payout is {payout.status}.")
+        return answer(self.noun, PayoutDetails(payout).data, sentence(payout))
 
 
 class PayoutsView(PayoutView):
@@ -211,7 +211,7 @@ class PayoutsView(PayoutView):
         fields = {"currency": self.merchant.default_currency} | read_body(PayoutRequest, request)
         key = take_key(request, fields)
         payout, replayed = services.create_payout(self.merchant, key=key, by=self.person, **fields)
-        return created(self.noun, PayoutDetails(payout).data, f"Payout is {payout.status}.", replayed=replayed)
+        return created(self.noun, PayoutDetails(payout).data, sentence(payout), replayed=replayed)
 
 
 class OnePayoutView(PayoutView):

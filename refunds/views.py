@@ -14,7 +14,7 @@ from core.errors import NotPermitted
 from core.idempotency import take_key
 from core.ids import is_id
 from core.money import AMOUNT_ERRORS
-from core.state import IllegalTransition
+from core.state import IllegalTransition, sentence
 from payments.cards import LiveCardRefused
 from payments.models import Payment
 from refunds import services
@@ -46,13 +46,13 @@ class RefundView(AccessView):
         key = take_key(request, fields)
         payment = get_object_or_404(Payment, merchant=self.merchant, pk=payment_id)
         refund, replayed = services.create_refund(payment, key=key, by=self.responsible, **fields)
-        return created(self.noun, RefundDetails(refund).data, f"Refund is {refund.status}.", replayed=replayed)
+        return created(self.noun, RefundDetails(refund).data, sentence(refund), replayed=replayed)
 
     def find(self, refund_id: str) -> Refund:
         return get_object_or_404(Refund, merchant=self.merchant, pk=refund_id)
 
     def show(self, refund: Refund) -> Response:
-        return answer(self.noun, RefundDetails(refund).data, f"Refund is {refund.status}.")
+        return answer(self.noun, RefundDetails(refund).data, sentence(refund))
 
 
 class PaymentRefundView(RefundView):

@@ -12,7 +12,7 @@ from accounts.services import customer_of, refuse_inactive
 from core.errors import ApiError
 from core.idempotency import create_once, fingerprint
 from core.money import Money
-from core.state import IllegalTransition, move_to
+from core.state import IllegalTransition, move_to, predicate
 from core.transactions import with_retries
 from payments.cards import CardSource
 from payments.models import (
@@ -237,7 +237,7 @@ def cancel_locked(payment: Payment, reason: str) -> Payment:
     if Transaction.objects.filter(open_for=payment.pk, status=TransactionStatus.PROCESSING).exists():
         raise PaymentInFlight
     if payment.status not in UNPAID:
-        raise IllegalTransition(f"A payment that is {payment.status} cannot become cancelled.")
+        raise IllegalTransition(f"A payment that {predicate(payment.status)} cannot become cancelled.")
     drop_attempt(payment)
     payment.cancellation_reason = reason
     move_payment(payment, Status.CANCELLED)

@@ -226,7 +226,9 @@ class TestApproval:
 
     def test_above_it_takes_a_second_person(self, paid, refund, decide, member, read, work):
         payment_id = paid()
-        waiting = refund(payment_id, amount="20.01").json()["refund"]
+        answer = refund(payment_id, amount="20.01").json()
+        assert answer["message"] == "Refund requires approval."
+        waiting = answer["refund"]
         assert (waiting["status"], waiting["transaction_id"]) == ("requires_approval", None)
         work()
         assert read(payment_id)["amount_refund_pending"] == 20.01
