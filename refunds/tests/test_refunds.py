@@ -5,8 +5,6 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from accounts.models import ApiKey
-from accounts.services import create_key
 from notifications.models import Event
 from payments.models import Payment, Transaction
 from refunds.models import Refund
@@ -16,34 +14,6 @@ from sandbox.services import decide
 
 JSON = "application/json"
 CARD = {"card_number": "4242424242424242", "card_expiry_month": 12, "card_expiry_year": 2030}
-
-
-@pytest.fixture
-def paid(pay, work):
-    """`paid(amount=…)` is a payment that went through."""
-
-    def make(number="4242424242424242", **fields):
-        payment = pay(**{**CARD, "card_number": number}, **fields).json()["payment"]
-        work()
-        return payment["id"]
-
-    return make
-
-
-@pytest.fixture
-def refund(api, owner):
-    """`refund(payment_id, amount=…)` posts a refund as the shop's owner."""
-
-    def post(payment_id, headers=None, **body):
-        path = f"/api/v1/payments/{payment_id}/refund"
-        return api.post(path, body, headers={**owner, **(headers or {})}, content_type=JSON)
-
-    return post
-
-
-@pytest.fixture
-def read(api, owner):
-    return lambda payment_id: api.get(f"/api/v1/payments/{payment_id}", headers=owner).json()["payment"]
 
 
 def error_of(answer):
@@ -207,82 +177,6 @@ class TestIdempotency:
         answer = refund(payment_id, {"Idempotency-Key": "k"}, amount=11)
         assert error_of(answer) == (422, "idempotency_key_reused")
         assert "10" not in answer.json()["error"]["message"]
-
-
-class TestApproval:
-    @pytest.fixture(autouse=True)
-    def _limit(self, shop):
-        shop.refund_approval_limit = 2000
-        shop.save()
-
-    @pytest.fixture
-    def decide(self, api):
-        return lambda refund_id, verb, headers: api.post(
-            f"/api/v1/refunds/{refund_id}/{verb}", content_type="application/json", headers=headers
-        )
-
-    def test_up_to_the_limit_takes_nobody(self, paid, refund):
-        assert refund(paid(), amount=20).json()["refund"]["status"] == "pending"
-
-    def test_above_it_takes_a_second_person(self, paid, refund, decide, member, read, work):
-        payment_id = paid()
-        answer = refund(payment_id, amount="20.01").json()
-        assert answer["message"] == "Refund requires approval."
-        waiting = answer["refund"]
-        assert (waiting["status"], waiting["transaction_id"]) == ("requires_approval", None)
-        work()
-        assert read(payment_id)["amount_refund_pending"] == 20.01
-        approved = decide(waiting["id"], "approve", member("finance"))
-        assert approved.status_code == 200
-        assert approved.json()["refund"]["status"] == "pending"
-        work()
-        assert read(payment_id)["amount_refunded"] == 20.01
-
-    def test_is_not_for_whoever_asked(self, paid, refund, decide, owner, work):
-        waiting = refund(paid(), amount=30).json()["refund"]
-        assert error_of(decide(waiting["id"], "approve", owner)) == (403, "approval_not_yours")
-        work()
-        assert Refund.objects.get().status == "requires_approval"
-
-    def test_is_not_for_whoever_made_the_key_that_asked(self, shop, owner, owner_user, paid, refund, decide, member):
-        _key, secret = create_key(shop, by=owner_user, by_role="owner", key=None, name="Shop", scopes=["refunds:write"])
-        waiting = refund(paid(), {"Authorization": f"Bearer {secret}"}, amount=30).json()["refund"]
-        assert (waiting["status"], waiting["requested_by"]) == ("requires_approval", owner_user.pk)
-        assert error_of(decide(waiting["id"], "approve", owner)) == (403, "approval_not_yours")
-        assert decide(waiting["id"], "approve", member("finance")).status_code == 200
-
-    def test_is_for_anybody_where_the_keys_maker_is_gone(self, shop, owner, owner_user, paid, refund, decide):
-        key, secret = create_key(shop, by=owner_user, by_role="owner", key=None, name="Shop", scopes=["refunds:write"])
-        ApiKey.objects.filter(pk=key.pk).update(created_by=None)
-        waiting = refund(paid(), {"Authorization": f"Bearer {secret}"}, amount=30).json()["refund"]
-        assert waiting["requested_by"] is None
-        assert decide(waiting["id"], "approve", owner).status_code == 200
-
-    def test_is_asked_for_parts_that_come_to_more_together(self, paid, refund, work):
-        payment_id = paid()
-        statuses = []
-        for amount in ("10.00", "10.00", "0.01"):
-            statuses.append(refund(payment_id, amount=amount).json()["refund"]["status"])
-            work()
-        assert statuses == ["pending", "pending", "requires_approval"]
-        assert refund(paid(), amount=20).json()["refund"]["status"] == "pending"  # another payment
-
-    def test_is_given_once(self, paid, refund, decide, member):
-        finance = member("finance")
-        waiting = refund(paid(), amount=30).json()["refund"]
-        decide(waiting["id"], "approve", finance)
-        assert error_of(decide(waiting["id"], "approve", finance)) == (409, "illegal_transition")
-        assert Transaction.objects.filter(kind="refund").count() == 1
-
-    def test_may_be_withheld(self, paid, refund, decide, member, read):
-        payment_id = paid()
-        waiting = refund(payment_id, amount=30).json()["refund"]
-        assert decide(waiting["id"], "cancel", member("finance")).json()["refund"]["status"] == "cancelled"
-        assert read(payment_id)["amount_refund_pending"] == 0
-
-    def test_is_always_asked_in_another_currency(self, paid, refund):
-        payment_id = paid(amount=5, currency="EUR")
-        assert refund(payment_id).json()["refund"]["status"] == "requires_approval"
 
 
 class TestCancel:
