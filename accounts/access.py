@@ -247,6 +247,12 @@ class AccessView(ApiView):
         return self.request.user if isinstance(self.request.user, User) else None
 
     @property
+    def responsible(self) -> User | None:
+        """The person who answers for the request: who is logged in, or who made its key; None when they are gone."""
+        auth = self.request.auth
+        return auth.created_by if isinstance(auth, ApiKey) else self.person
+
+    @property
     def user(self) -> User:
         """The person who is logged in; only where keys are not served."""
         if self.person is None:

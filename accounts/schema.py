@@ -11,6 +11,7 @@ from accounts.services import KeyInvalid
 from accounts.tokens import TokenInvalid
 from core.api import MAX_PAGE_SIZE, PAGE_SIZE, takes_nothing
 from core.errors import ApiError, NotAuthenticated, NotFound, NotPermitted, ParameterInvalid, ParameterUnknown
+from core.fields import KeyField
 from core.schema import BODY_ERRORS, KEY_ERRORS, READ_ERRORS, refusals
 
 CREDENTIAL_ERRORS = (NotAuthenticated, TokenInvalid, KeyInvalid)
@@ -19,7 +20,7 @@ LIST_ERRORS = (ParameterUnknown, ParameterInvalid)
 
 IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",
-    {"type": "string", "pattern": "^[!-~]{1,255}$", "examples": ["5f9c1d0e-order-1042"]},
+    {"type": "string", **KeyField.rules},
     OpenApiParameter.HEADER,
     description="1 to 255 visible ASCII characters of your choice. A repeated request with the same key and body "
     "answers with the same object; nothing happens twice.",

@@ -7,7 +7,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from core.api import ApiField
+from core.api import ApiField, StrictSerializer
 from core.errors import ParameterInvalid
 from core.idempotency import KEY_PATTERN, IdempotencyKeyInvalid
 from core.money import EXPONENTS, MAX_MAJOR, Money, read_currency, read_digits
@@ -80,12 +80,21 @@ class OneOfField(serializers.ChoiceField):
 
 @extend_schema_field({"type": "string"})
 class KeyField(ApiField):
-    rules = {"pattern": "^[!-~]{1,255}$"}
+    rules = {"pattern": "^[!-~]{1,255}$", "examples": ["5f9c1d0e-order-1042"]}
 
     def read(self, data: Any) -> str:
         if not isinstance(data, str) or not KEY_PATTERN.fullmatch(data):
             raise IdempotencyKeyInvalid
         return data
+
+
+class KeyedSerializer(StrictSerializer):
+    """The body of a POST that creates something once for each idempotency key (core.idempotency.take_key)."""
+
+    idempotency_key = KeyField(
+        required=False,
+        help_text="The same as the Idempotency-Key header, for clients that cannot set one",
+    )
 
 
 @extend_schema_field(

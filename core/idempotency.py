@@ -56,9 +56,9 @@ def read_key(header: str | None, body: str | None) -> str | None:
     return hashlib.sha256(key.encode()).hexdigest()
 
 
-def key_of(request: Any) -> str | None:
-    """The request's key from its header, as SHA-256; None when it has none."""
-    return read_key(request.headers.get("Idempotency-Key"), None)
+def take_key(request: Any, fields: dict[str, Any]) -> str | None:
+    """The request's key as SHA-256, from its header or out of the `fields` of its body; None when it has none."""
+    return read_key(request.headers.get("Idempotency-Key"), fields.pop("idempotency_key", None))
 
 
 def fingerprint(validated: dict) -> str:

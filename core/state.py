@@ -22,6 +22,17 @@ class Stateful(Protocol):
     status: Any
 
 
+def predicate(status: str) -> str:
+    """What a sentence says of a row with this status: `is in transit`, `requires approval`."""
+    words = status.replace("_", " ")
+    return words if words.startswith("requires ") else f"is {words}"
+
+
+def sentence(row: Stateful) -> str:
+    """Where a row stands: `Payout is in transit.`"""
+    return f"{type(row).__name__} {predicate(row.status)}."
+
+
 def can_move(row: Stateful, status: str) -> bool:
     return status in row.TRANSITIONS.get(row.status, frozenset())
 
@@ -29,5 +40,5 @@ def can_move(row: Stateful, status: str) -> bool:
 def move_to(row: Stateful, status: str) -> None:
     """Sets the status, or raises IllegalTransition. The caller holds the lock and saves."""
     if not can_move(row, status):
-        raise IllegalTransition(f"A {type(row).__name__.lower()} that is {row.status} cannot become {status}.")
+        raise IllegalTransition(f"A {type(row).__name__.lower()} that {predicate(row.status)} cannot become {status}.")
     row.status = status

@@ -10,6 +10,7 @@ from core.api import StrictSerializer
 from core.fields import (
     AmountField,
     CurrencyField,
+    KeyedSerializer,
     MinorUnitsField,
     MoneyField,
     NumberField,
@@ -89,7 +90,7 @@ class ScheduleChange(StrictSerializer):
     examples = {name: examples.BANK_ACCOUNT_REQUEST[name] for name in ("schedule", "anchor", "minimum")}
 
 
-class BankAccountRequest(ScheduleChange):
+class BankAccountRequest(KeyedSerializer, ScheduleChange):
     """Where payouts in a currency go from now on."""
 
     currency = CurrencyField(help_text="ISO 4217; one account for each")
@@ -136,7 +137,7 @@ class BankAccountDetails(serializers.Serializer):
 
 
 # --- Payouts ----------------------------------------------------------------------------------
-class PayoutRequest(StrictSerializer):
+class PayoutRequest(KeyedSerializer):
     """Pays out all that is available in a currency, or `amount` of it."""
 
     currency = CurrencyField(required=False, help_text="ISO 4217; the merchant's default currency when absent")

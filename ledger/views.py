@@ -10,9 +10,9 @@ from accounts.services import CurrentPasswordWrong
 from accounts.throttles import LogInThrottle, OwnAccountThrottle
 from core.api import answer, answer_page, created, paginate, read_body, refuse_parameters_but
 from core.errors import ParameterInvalid
-from core.idempotency import key_of
+from core.idempotency import take_key
 from core.money import AMOUNT_ERRORS, CurrencyInvalid
-from core.state import IllegalTransition
+from core.state import IllegalTransition, sentence
 from ledger import services
 from ledger.balances import balances
 from ledger.filters import EntryFilters, PayoutFilters
@@ -117,7 +117,8 @@ class BankAccountsView(BankAccountView):
     )
     def post(self, request: Request) -> Response:
         fields = read_body(BankAccountRequest, request)
-        account, replayed = services.add_bank_account(self.merchant, by=self.user, key=key_of(request), **fields)
+        key = take_key(request, fields)
+        account, replayed = services.add_bank_account(self.merchant, by=self.user, key=key, **fields)
         return created(self.noun, BankAccountDetails(account).data, "Payouts go there from now on.", replayed=replayed)
 
 
@@ -166,7 +167,7 @@ class PayoutView(AccessView):
         return get_object_or_404(Payout.objects.select_related("bank_account"), merchant=self.merchant, pk=payout_id)
 
     def show(self, payout: Payout) -> Response:
-        return answer(self.noun, PayoutDetails(payout).data, f"Payout is {payout.status}.")
+        return answer(self.noun, PayoutDetails(payout).data, sentence(payout))
 
 
 class PayoutsView(PayoutView):
@@ -208,8 +209,9 @@ class PayoutsView(PayoutView):
     )
     def post(self, request: Request) -> Response:
         fields = {"currency": self.merchant.default_currency} | read_body(PayoutRequest, request)
-        payout, replayed = services.create_payout(self.merchant, key=key_of(request), by=self.person, **fields)
-        return created(self.noun, PayoutDetails(payout).data, f"Payout is {payout.status}.", replayed=replayed)
+        key = take_key(request, fields)
+        payout, replayed = services.create_payout(self.merchant, key=key, by=self.person, **fields)
+        return created(self.noun, PayoutDetails(payout).data, sentence(payout), replayed=replayed)
 
 
 class OnePayoutView(PayoutView):

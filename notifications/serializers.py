@@ -8,7 +8,16 @@ from rest_framework import serializers
 
 from core.api import StrictSerializer
 from core.errors import ParameterInvalid
-from core.fields import FlagField, NumberField, OneOfField, OptionalField, SetField, TextField, TimeField
+from core.fields import (
+    FlagField,
+    KeyedSerializer,
+    NumberField,
+    OneOfField,
+    OptionalField,
+    SetField,
+    TextField,
+    TimeField,
+)
 from core.mail import Email, Reason, Status
 from core.targets import MAX_URL_LENGTH
 from notifications import examples
@@ -111,6 +120,10 @@ class EndpointRequest(StrictSerializer):
     )
 
     examples = examples.ENDPOINT
+
+
+class NewEndpointRequest(KeyedSerializer, EndpointRequest):
+    """A further endpoint."""
 
 
 @extend_schema_serializer(component_name="WebhookEndpoint")

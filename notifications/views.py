@@ -11,7 +11,7 @@ from accounts.access import AccessView
 from accounts.models import Merchant
 from accounts.schema import LIST_ERRORS, PAGING, described
 from core.api import answer, answer_page, created, paginate, read_body, refuse_parameters_but
-from core.idempotency import key_of
+from core.idempotency import take_key
 from core.mail import Email
 from core.state import IllegalTransition
 from core.targets import UrlForbidden
@@ -31,6 +31,7 @@ from notifications.serializers import (
     EventDetails,
     MessageDetails,
     NewEndpoint,
+    NewEndpointRequest,
     Replayed,
     ReplayRequest,
     RotateRequest,
@@ -175,14 +176,15 @@ class EndpointsView(EndpointView):
         NewEndpoint,
         status=201,
         tag=WEBHOOKS,
-        body=EndpointRequest,
+        body=NewEndpointRequest,
         keyed=True,
         errors=(UrlForbidden, services.EventTypeUnknown, services.TooManyEndpoints),
         description="The secret is shown in this answer and never again. Messages are signed by Standard Webhooks.",
     )
     def post(self, request: Request) -> Response:
-        fields = read_body(EndpointRequest, request)
-        endpoint, secret = services.create_endpoint(self.merchant, key=key_of(request), **fields)
+        fields = read_body(NewEndpointRequest, request)
+        key = take_key(request, fields)
+        endpoint, secret = services.create_endpoint(self.merchant, key=key, **fields)
         shown = {**EndpointDetails(endpoint).data, "secret": secret}
         message = f"Endpoint was made before, and is {endpoint.status}." if secret is None else NEW_ENDPOINT
         return created(self.noun, shown, message, replayed=secret is None)

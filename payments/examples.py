@@ -32,7 +32,6 @@ PAYMENT_REQUEST: dict[str, Any] = {
     "merchant_id": MERCHANT_ID,
     "return_url": "https://shop.example.com/thanks",
     "capture_method": "automatic",
-    "idempotency_key": "5f9c1d0e-order-1042",
 }
 
 CARD: dict[str, Any] = {"brand": "visa", "last4": "1111", "expiry_month": 12, "expiry_year": 2030}

@@ -96,7 +96,8 @@ class Payment(IdempotentRow, QueueRow):
         },
         Status.AUTHORIZED: {Status.COMPLETED, Status.CANCELLED},
         Status.COMPLETED: {Status.REFUNDED},
-        Status.REFUNDED: {Status.COMPLETED},
+        # A refund failed after the fact: back to what it was. No request may ask for that.
+        Status.REFUNDED: {Status.COMPLETED, Status.FAILED, Status.CANCELLED},
         Status.FAILED: {Status.COMPLETED, Status.REFUNDED},
         Status.CANCELLED: {Status.REFUNDED},
     }

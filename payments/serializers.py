@@ -14,7 +14,7 @@ from core.fields import (
     AmountField,
     CurrencyField,
     EmailField,
-    KeyField,
+    KeyedSerializer,
     MinorUnitsField,
     MoneyField,
     NumberField,
@@ -54,7 +54,7 @@ FREE_TEXTS = ("customer_name", "customer_email", "customer_phone", "customer_loc
 
 
 # --- In ---------------------------------------------------------------------------------------
-class PaymentRequest(StrictSerializer):
+class PaymentRequest(KeyedSerializer):
     """What starts a payment."""
 
     customer_name = TextField(max_length=NAME_LENGTH, help_text="The payer's name")
@@ -114,10 +114,6 @@ class PaymentRequest(StrictSerializer):
         required=False,
         max_length=4,
         help_text="Three or four digits; never stored",
-    )
-    idempotency_key = KeyField(
-        required=False,
-        help_text="The same as the Idempotency-Key header, for clients that cannot set one",
     )
 
     examples = examples.PAYMENT_REQUEST
@@ -186,7 +182,7 @@ class PaymentChange(StrictSerializer):
         return attrs
 
 
-class CaptureRequest(StrictSerializer):
+class CaptureRequest(KeyedSerializer):
     """Takes all of what was authorized, or `amount` of it."""
 
     amount = AmountField(

@@ -16,9 +16,9 @@ from accounts.services import EmailUnverified, MerchantInactive, MerchantMissing
 from core.api import answer, answer_page, created, paginate, read_body, refuse_parameters_but
 from core.errors import NotFound
 from core.filters import Listing
-from core.idempotency import key_of, read_key
+from core.idempotency import take_key
 from core.money import AMOUNT_ERRORS, AmountInvalid, AmountTooPrecise, CurrencyInvalid
-from core.state import IllegalTransition
+from core.state import IllegalTransition, sentence
 from payments import examples, services
 from payments.cards import CardExpiryPast, LiveCardRefused
 from payments.filters import PaymentFilters, TransactionFilters, list_payments, list_transactions
@@ -130,7 +130,7 @@ class PaymentsView(AccessView):
         serializer = PaymentRequest(data=request.data, context={"merchant": self._own(request)})
         serializer.is_valid(raise_exception=True)
         fields = serializer.validated_data
-        key = read_key(request.headers.get("Idempotency-Key"), fields.pop("idempotency_key", None))
+        key = take_key(request, fields)
         payment, replayed = services.create_payment(key=key, **fields)
         return created(self.noun, PublicPayment(payment).data, "Payment started.", replayed=replayed)
 
@@ -161,7 +161,7 @@ class PaymentView(AccessView):
     def get(self, request: Request, payment_id: str) -> Response:
         payment = get_object_or_404(Payment, pk=payment_id)
         view = MerchantPayment if may(request, "payments:read", payment.merchant_id) else PublicPayment
-        return answer(self.noun, view(payment).data, f"Payment is {payment.status}.")
+        return answer(self.noun, view(payment).data, sentence(payment))
 
     @described(
         "changePayment",
@@ -177,7 +177,7 @@ class PaymentView(AccessView):
     def patch(self, request: Request, payment_id: str) -> Response:
         payment = get_object_or_404(Payment, merchant=self.merchant, pk=payment_id)
         payment = services.change_payment(payment, **read_body(PaymentChange, request, partial=True))
-        return answer(self.noun, MerchantPayment(payment).data, f"Payment is {payment.status}.")
+        return answer(self.noun, MerchantPayment(payment).data, sentence(payment))
 
 
 class CaptureView(AccessView):
@@ -200,8 +200,9 @@ class CaptureView(AccessView):
     def post(self, request: Request, payment_id: str) -> Response:
         payment = get_object_or_404(Payment, merchant=self.merchant, pk=payment_id)
         fields = read_body(CaptureRequest, request)
-        payment, replayed = services.capture_payment(payment, key=key_of(request), **fields)
-        return created(self.noun, MerchantPayment(payment).data, f"Payment is {payment.status}.", replayed=replayed)
+        key = take_key(request, fields)
+        payment, replayed = services.capture_payment(payment, key=key, **fields)
+        return created(self.noun, MerchantPayment(payment).data, sentence(payment), replayed=replayed)
 
 
 class CancelView(AccessView):
@@ -223,7 +224,7 @@ class CancelView(AccessView):
         payment = get_object_or_404(Payment, merchant=self.merchant, pk=payment_id)
         reason = read_body(Cancellation, request).get("reason")
         payment = services.change_payment(payment, status=Status.CANCELLED, cancellation_reason=reason)
-        return answer(self.noun, MerchantPayment(payment).data, f"Payment is {payment.status}.")
+        return answer(self.noun, MerchantPayment(payment).data, sentence(payment))
 
 
 class OrderPaymentsView(AccessView):
@@ -302,7 +303,7 @@ class TransactionView(AccessView):
     @described("getTransaction", "One transaction", MerchantTransaction, tag=TAG, errors=(EmailUnverified,))
     def get(self, request: Request, transaction_id: str) -> Response:
         txn = get_object_or_404(transactions_of(self), pk=transaction_id)
-        return answer(self.noun, shown(self)(txn).data, f"Transaction is {txn.status}.")
+        return answer(self.noun, shown(self)(txn).data, sentence(txn))
 
 
 def payments_of(view: AccessView) -> QuerySet[Payment]:

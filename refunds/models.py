@@ -66,6 +66,7 @@ class Refund(IdempotentRow):
     note = models.CharField(max_length=NOTE_LENGTH, blank=True, default="", help_text=_("The merchant's own"))
     failure_code = models.CharField(max_length=CODE_LENGTH, blank=True, default="")
     is_surplus = models.BooleanField(default=False, help_text=_("Money that could not stay, given back by itself."))
+    # Who asked, or made the API key that did. NULL: they are gone, or nobody asked us.
     requested_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
     approved_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField(default=timezone.now, editable=False)

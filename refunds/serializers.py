@@ -4,18 +4,19 @@ from typing import Any
 
 from rest_framework import serializers
 
-from core.api import StrictSerializer
-from core.fields import AmountField, MoneyField, OneOfField, OptionalField, TextField, TimeField
+from core.fields import AmountField, KeyedSerializer, MoneyField, OneOfField, OptionalField, TextField, TimeField
 from payments.cards import refuse_card_numbers
 from refunds import examples
 from refunds.models import NOTE_LENGTH, Reason, Refund, Status
 
 
-class RefundRequest(StrictSerializer):
-    """Gives back all that is left of a payment, or `amount` of it."""
+class RefundRequest(KeyedSerializer):
+    """Gives back what is left of a payment, or `amount` of it."""
 
     amount = AmountField(
-        required=False, help_text="Major units of the payment's currency; all that is left when absent"
+        required=False,
+        help_text="Major units of the payment's currency; all that is left when absent, of what came twice the part "
+        "that may stay",
     )
     reason = OneOfField(Reason.choices, required=False, help_text="Why; requested_by_customer when absent")
     note = TextField(max_length=NOTE_LENGTH, required=False, allow_blank=True, help_text="Your own, for the record")
@@ -47,7 +48,9 @@ class RefundDetails(serializers.Serializer):
     reason = serializers.ChoiceField(Reason.choices, help_text="Why")
     note = OptionalField(help_text="The merchant's own")
     failure_code = OptionalField(help_text="The provider's reason when it failed")
-    requested_by = serializers.SerializerMethodField(help_text="Who asked for it; null: a program, or Tillgate itself")
+    requested_by = serializers.SerializerMethodField(
+        help_text="Who asked for it, or made the API key that did; null: nobody we know, or Tillgate itself"
+    )
     approved_by = serializers.SerializerMethodField(help_text="Who approved it; null when nobody had to, or has yet")
     created_at = TimeField(help_text="ISO 8601, UTC")
     updated_at = TimeField(help_text="ISO 8601, UTC")

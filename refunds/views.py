@@ -11,10 +11,10 @@ from accounts.access import AccessView
 from accounts.schema import LIST_ERRORS, described
 from core.api import answer, answer_page, created, paginate, read_body
 from core.errors import NotPermitted
-from core.idempotency import key_of
+from core.idempotency import take_key
 from core.ids import is_id
 from core.money import AMOUNT_ERRORS
-from core.state import IllegalTransition
+from core.state import IllegalTransition, sentence
 from payments.cards import LiveCardRefused
 from payments.models import Payment
 from refunds import services
@@ -32,7 +32,8 @@ CREATE_ERRORS = (
 )
 CREATE_DESCRIPTION = """The amount is set aside at once and the provider is asked in the background, so read the refund
 again, or listen for its events. Send an Idempotency-Key: without one a request that is sent twice is two refunds.
-Above the merchant's limit the refund waits for a second person (`requires_approval`)."""
+When the payment's refunds come to more than the merchant's limit, this one waits for a second person
+(`requires_approval`)."""
 MERCHANT_ID = OpenApiParameter("merchant_id", str, description="A merchant that you belong to")
 
 
@@ -41,16 +42,17 @@ class RefundView(AccessView):
 
     noun, plural = "refund", "refunds"
 
-    def start(self, request: Request, payment_id: str, **fields: Any) -> Response:
+    def start(self, request: Request, payment_id: str, fields: dict[str, Any]) -> Response:
+        key = take_key(request, fields)
         payment = get_object_or_404(Payment, merchant=self.merchant, pk=payment_id)
-        refund, replayed = services.create_refund(payment, key=key_of(request), by=self.person, **fields)
-        return created(self.noun, RefundDetails(refund).data, f"Refund is {refund.status}.", replayed=replayed)
+        refund, replayed = services.create_refund(payment, key=key, by=self.responsible, **fields)
+        return created(self.noun, RefundDetails(refund).data, sentence(refund), replayed=replayed)
 
     def find(self, refund_id: str) -> Refund:
         return get_object_or_404(Refund, merchant=self.merchant, pk=refund_id)
 
     def show(self, refund: Refund) -> Response:
-        return answer(self.noun, RefundDetails(refund).data, f"Refund is {refund.status}.")
+        return answer(self.noun, RefundDetails(refund).data, sentence(refund))
 
 
 class PaymentRefundView(RefundView):
@@ -70,7 +72,7 @@ class PaymentRefundView(RefundView):
         description=CREATE_DESCRIPTION,
     )
     def post(self, request: Request, payment_id: str) -> Response:
-        return self.start(request, payment_id, **read_body(RefundRequest, request))
+        return self.start(request, payment_id, read_body(RefundRequest, request))
 
 
 class RefundsView(RefundView):
@@ -108,7 +110,7 @@ class RefundsView(RefundView):
     def post(self, request: Request) -> Response:
         fields = read_body(RefundOfPaymentRequest, request)
         payment_id = fields.pop("payment_id")
-        return self.start(request, payment_id if is_id(payment_id, "pay") else "", **fields)
+        return self.start(request, payment_id if is_id(payment_id, "pay") else "", fields)
 
 
 class OneRefundView(RefundView):
@@ -131,7 +133,7 @@ class CancelRefundView(RefundView):
         "Call off a refund that the provider has not been asked for",
         RefundDetails,
         tag=TAG,
-        errors=(services.RefundUnderWay, IllegalTransition),
+        errors=(services.RefundUnderWay, services.RefundOfSurplus, IllegalTransition),
     )
     def post(self, request: Request, refund_id: str) -> Response:
         return self.show(services.cancel_refund(self.find(refund_id)))
@@ -148,7 +150,7 @@ class ApproveRefundView(RefundView):
         RefundDetails,
         tag=TAG,
         errors=(services.ApprovalNotYours, IllegalTransition),
-        description="By another person than the one who asked for it; no API key can.",
+        description="By another person than the one who asked, or who made the API key that did; no API key can.",
     )
     def post(self, request: Request, refund_id: str) -> Response:
         person = self.person

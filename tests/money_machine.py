@@ -34,6 +34,7 @@ from payments.services.payments import EXPIRY_RETRY
 from payments.services.review import ask_again
 from refunds.models import Refund
 from refunds.services import approve_refund
+from refunds.services.notices import LONGEST_ROOM_WAIT
 from sandbox import services as sandbox
 from sandbox.models import Charge, Notice, Operation
 from tests import money_model as model
@@ -54,7 +55,7 @@ STEPS_TO_REST = 7  # between two rests
 
 
 class MoneyMachine(RuleBasedStateMachine):
-    """`keys` are the merchants' API keys by their ids, `staff` two people of theirs."""
+    """`keys` are the merchants' API keys by their ids, `staff` two people of theirs: the first has made the keys."""
 
     steps = 0  # of all machines
 
@@ -181,7 +182,7 @@ class MoneyMachine(RuleBasedStateMachine):
         payment = self.payment(number, "completed")
         amount = share(part, payment.left or payment.amount)
         body = {} if amount is None else {"amount": major(amount, payment.currency)}
-        error = self.model.refund(payment, amount, None)
+        error = self.model.refund(payment, amount, self.staff[0].pk)
         self.post(f"payments/{payment.id}/refund", body, payment.shop, error, death=death, noun="refund")
 
     @precondition(lambda self: self.model.refunds)
@@ -248,13 +249,12 @@ class MoneyMachine(RuleBasedStateMachine):
     @precondition(lambda self: any(it.captured for it in self.model.payments.values()))
     @rule(number=numbers, part=parts)
     def refund_elsewhere(self, number: int, part: str) -> None:
-        """In the provider's dashboard, of what there is left both there and here."""
-        charges = [pair for it in self.model.payments.values() for pair in self.model.charges(it)]
-        if not charges:
-            return
-        txn, left = charges[number % len(charges)]
+        """In the provider's dashboard, of what there is left there and not given back here, though it be set aside."""
+        charges = [txn for txn in self.model.txns.values() if txn.taken]
+        txn = charges[number % len(charges)]
         charge = Charge.objects.get(key=txn.id)
-        left = min(left, txn.payment.left, charge.amount_captured - charge.amount_refunded)
+        here, there = self.model.refunded(txn, {"succeeded"}), charge.amount_refunded
+        left = min(txn.taken - here, charge.amount_captured - there)
         if left > 0:
             amount, key = min(share(part, left) or left, left), f"dashboard-{len(self.model.elsewhere)}"
             fault, settings.SANDBOX_FAULT = settings.SANDBOX_FAULT, ""
@@ -318,7 +318,7 @@ class MoneyMachine(RuleBasedStateMachine):
         settings.SANDBOX_FAULT = ""
         self.steps_since_rest = 0
         self.finish()
-        self.statements.clock.shift(EXPIRY_RETRY + timedelta(seconds=1))
+        self.statements.clock.shift(max(EXPIRY_RETRY, LONGEST_ROOM_WAIT) + timedelta(seconds=1))
         self.finish()
         self.check_rest()
 
@@ -351,11 +351,12 @@ class MoneyMachine(RuleBasedStateMachine):
         return min((row[0] for rows in due if (row := rows.first())), default=None)
 
     def under_way(self) -> Iterator[QuerySet[Any]]:
-        """What waits for a payer is not, unless the payer has answered."""
+        """What waits for a payer is not, unless the payer has answered; nor what may wait for an approval."""
         answered = Charge.objects.exclude(status__in=["requires_action", "awaiting_transfer"])
         yield Transaction.objects.exclude(status="requires_action")
         yield Transaction.objects.filter(status="requires_action", pk__in=answered.values("key"))
-        yield from (rows.objects.all() for rows in (ProviderNotice, Charge, Operation))
+        yield ProviderNotice.objects.exclude(last_error__contains="leave no room")
+        yield from (rows.objects.all() for rows in (Charge, Operation))
 
     # --- Small things -----------------------------------------------------------------------------
     def post(

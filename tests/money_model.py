@@ -71,7 +71,7 @@ class Payment:
     captured: int = 0
     refunded: int = 0
     aside: int = 0
-    was_completed: bool = False
+    before: str = ""  # it was refunded
     surplus_due: bool = False
     hold: "Txn | None" = None  # what reserves its money
 
@@ -108,7 +108,7 @@ class Refund:
     surplus: bool = False
     key: str = ""  # of its transaction
     reference: str = ""
-    by: str | None = None
+    by: str = ""  # who made the key that asked
 
 
 @dataclass(eq=False)
@@ -121,11 +121,13 @@ class Settlement:
 
 @dataclass(eq=False)
 class Elsewhere:
-    """A refund made in the provider's dashboard. One that did not fit at some time may be left to a person."""
+    """A refund made in the provider's dashboard. One that waits for room may not fit yet; one for which there was too
+    little at some time, whatever became of the refunds that were on their way, may be left to a person."""
 
     charge: Txn
     amount: int
     always_fitted: bool = True
+    fits: bool = True
 
 
 class Model:
@@ -195,15 +197,17 @@ class Model:
         self.new_txns.append(Txn("", payment, "capture", amount, payment.hold.method if payment.hold else ""))
         return ""
 
-    def refund(self, payment: Payment, amount: int | None, by: str | None) -> str:
-        if payment.status != "completed" and not payment.left:
+    def refund(self, payment: Payment, amount: int | None, by: str) -> str:
+        theirs = [(txn, left) for txn, left in self.charges(payment) if not (txn.surplus and payment.surplus_due)]
+        if payment.status != "completed" and not theirs:
             return "payment_not_refundable"
-        amount = payment.left if amount is None else amount
-        charge = next((txn for txn, left in self.charges(payment) if left >= amount), None)
-        if charge is None or not 0 < amount <= payment.left:
+        amount = theirs[0][1] if amount is None and theirs else amount
+        charge = next((txn for txn, left in theirs if amount and left >= amount), None)
+        if charge is None or not amount:
             return "refund_too_large"
         shop = payment.shop
-        asks = shop.limit is not None and (payment.currency != shop.currency or amount > shop.limit)
+        back = payment.refunded + payment.aside + amount
+        asks = shop.limit is not None and (payment.currency != shop.currency or back > shop.limit)
         self.new_refunds.append(Refund("", payment, charge, amount, "requires_approval" if asks else "pending", by=by))
         return ""
 
@@ -216,6 +220,8 @@ class Model:
         return ""
 
     def cancel_refund(self, refund: Refund) -> str:
+        if refund.surplus:
+            return "refund_of_surplus"
         if refund.status == "processing":
             return "refund_under_way"
         if refund.status not in RESERVED:
@@ -238,7 +244,10 @@ class Model:
 
     def _back(self, charge: Txn) -> int:
         """What was given back of it, or is on its way."""
-        rows = [it for it in self.refunds.values() if it.charge is charge and it.status in RESERVED | {"succeeded"}]
+        return self.refunded(charge, RESERVED | {"succeeded"})
+
+    def refunded(self, charge: Txn, statuses: set[str]) -> int:
+        rows = [it for it in self.refunds.values() if it.charge is charge and it.status in statuses]
         return sum(it.amount for it in rows)
 
     # --- What follows from what a provider did ------------------------------------------------------
@@ -270,7 +279,6 @@ class Model:
         stays = payment.status in UNPAID or (sale and payment.status == "failed")
         if stays and self.is_free(payment):
             self._move(payment, "completed" if sale else "authorized")
-            payment.was_completed = sale
             payment.hold = None if sale else txn
             beside = self.open_txn(payment)
             self._drop(beside if beside and beside.status != "processing" else None)
@@ -287,7 +295,6 @@ class Model:
         check(payment.hold is not None, f"{txn.id} captured what nothing held")
         if payment.hold is not None:
             self.take(txn, payment.hold)
-        payment.was_completed = True
         self._move(payment, "completed")
 
     def take(self, txn: Txn, charge: Txn) -> None:
@@ -319,20 +326,34 @@ class Model:
         payment.aside -= refund.amount
         payment.refunded += refund.amount
         self.post(payment, refund.amount, "refund_clearing", "provider_receivable")
-        if payment.refunded == payment.captured and payment.status in ("completed", "failed", "cancelled"):
+        if self.is_given_back(payment) and payment.status in ("completed", "failed", "cancelled"):
+            payment.before = payment.status
             self._move(payment, "refunded")
 
+    def is_given_back(self, payment: Payment) -> bool:
+        """The charge that completed it, or all there is when none ever did."""
+        charges = [txn for txn in self.txns.values() if txn.payment is payment and txn.taken]
+        own = [txn for txn in charges if not txn.surplus]
+        return all(self.refunded(txn, {"succeeded"}) == txn.taken for txn in own or charges)
+
     def comes_back(self, refund: Refund) -> None:
-        """A refund that had succeeded failed: its payment is not refunded any more, if it was ever completed."""
+        """A refund that had succeeded failed: its payment may be what it was before."""
         payment = refund.payment
         payment.refunded -= refund.amount
         self.post(payment, refund.amount, "provider_receivable", "merchant_available")
-        if payment.status == "refunded" and payment.was_completed:
-            self._move(payment, "completed")
+        self.again(refund)
+        if payment.status == "refunded" and not self.is_given_back(payment):
+            self._move(payment, payment.before)
 
     def undo(self, refund: Refund) -> None:
         refund.payment.aside -= refund.amount
         self.post(refund.payment, refund.amount, "refund_clearing", "merchant_available")
+        self.again(refund)
+
+    def again(self, refund: Refund) -> None:
+        """What may not stay goes back by itself, once more only when somebody had asked for this refund."""
+        payment = refund.payment
+        payment.surplus_due = payment.surplus_due or (refund.charge.surplus and not refund.surplus)
 
     # --- The small steps ------------------------------------------------------------------------
     def is_free(self, payment: Payment) -> bool:

@@ -275,7 +275,9 @@ class Watch:
     def _elsewhere(self) -> None:
         for it in self.model.elsewhere.values():
             left = dict(self.model.charges(it.charge.payment)).get(it.charge, 0)
-            it.always_fitted = it.always_fitted and min(left, it.charge.payment.left) >= it.amount
+            it.fits = left >= it.amount
+            on_their_way = self.model.refunded(it.charge, model.RESERVED)
+            it.always_fitted = it.always_fitted and left + on_their_way >= it.amount
 
     # --- What must be equal -------------------------------------------------------------------------
     def _compare(self) -> None:
@@ -336,10 +338,10 @@ class Watch:
         check(not payment.surplus_due, f"{payment.id} has a surplus at rest")
 
     def unexplained(self) -> set[str]:
-        """Refunds made elsewhere that are left to a person, by id and key: there was a time when they did not fit."""
+        """Refunds made elsewhere that are left to a person, or wait for room, by id and key."""
         known = {refund.reference for refund in self.model.refunds.values()}
         unknown = {key: it for key, it in self.model.elsewhere.items() if key not in known}
         for key, it in unknown.items():
-            missed = it.always_fitted and self.seen.operations[key][3] == "succeeded"
+            missed = it.always_fitted and it.fits and self.seen.operations[key][3] == "succeeded"
             check(not missed, f"the refund {key} that was made elsewhere did not come to us")
         return set(unknown) | {self.seen.operations[key][0] for key in unknown}

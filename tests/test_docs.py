@@ -88,6 +88,18 @@ class TestDescription:
         ]
         assert bare == []
 
+    def test_lets_every_key_be_in_the_header_or_in_the_body(self, description, operations):
+        keyed = [
+            operation
+            for _path, _method, operation in operations
+            if any(it["name"] == "Idempotency-Key" for it in operation.get("parameters", []))
+        ]
+        assert keyed
+        for operation in keyed:
+            [body] = {media["schema"]["$ref"] for media in operation["requestBody"]["content"].values()}
+            schema = description["components"]["schemas"][body.rpartition("/")[2]]
+            assert schema["properties"]["idempotency_key"]["pattern"] == "^[!-~]{1,255}$", operation["operationId"]
+
     def test_shares_one_error(self, operations):
         for _path, _method, operation in operations:
             for status, answer in operation["responses"].items():

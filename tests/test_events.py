@@ -24,7 +24,7 @@ from payments.models import HOLDS_ORDER, Payment, Status
 from payments.services.status import claim_order, move_payment, order_key
 from refunds.models import Refund
 from refunds.models import Status as RefundStatus
-from refunds.services.requests import charge_to_refund, lock_refund, new_refund
+from refunds.services.requests import charges_left, lock_refund, new_refund
 from refunds.services.status import move_refund, reserve
 
 CARD = {"card_number": "4242424242424242", "card_expiry_month": 12, "card_expiry_year": 2040}
@@ -107,7 +107,8 @@ class TestRefund:
             work()
             with transaction.atomic():
                 payment = Payment.objects.locked(pk=payment_id)
-                refund = new_refund(payment, charge_to_refund(payment, payment.money), payment.money)
+                charge, _left = next(charges_left(payment))
+                refund = new_refund(payment, charge, payment.money)
                 refund.status, *way = WAYS[status]
                 reserve(payment, refund)
                 for step in way:

@@ -176,6 +176,16 @@ class TestWriting:
             assert "Idempotent-Replayed" not in response, route
             assert leaks(response, foreign_marks(world)) == set(), route
 
+    def test_is_the_same_request_with_its_idempotency_key_in_the_body(self, world, client, own):
+        for route in [route for route in api_routes() if route.template in takes_a_key()]:
+            with undone():
+                path, sent = route.path(arguments(world, route, world.own)), body(world, route, "POST", "owner")
+                headers = world.headers["owner"]
+                first = send(client, "POST", path, {**(sent or {}), "idempotency_key": "k"}, headers)
+                again = send(client, "POST", path, sent, {**headers, "Idempotency-Key": "k"})
+                assert (first.status_code, again.status_code) == (201, 201), route
+                assert again["Idempotent-Replayed"] == "true", route
+
     def test_gets_its_own_row_for_a_key_that_both_have_used(self, world, client, own):
         answers = {}
         for name, headers in (("own", own), ("rival", world.rival.headers["full"])):

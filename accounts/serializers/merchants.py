@@ -26,6 +26,7 @@ from core.fields import (
     AmountField,
     CurrencyField,
     EmailField,
+    KeyedSerializer,
     MoneyField,
     NumberField,
     OneOfField,
@@ -44,7 +45,7 @@ KEY_STATUSES = [("active", "active"), ("expired", "expired"), ("revoked", "revok
 
 
 # --- Merchants --------------------------------------------------------------------------------
-class MerchantRequest(StrictSerializer):
+class MerchantRequest(KeyedSerializer):
     """A further merchant."""
 
     name = TextField(max_length=NAME_LENGTH, help_text="The business")
@@ -98,7 +99,7 @@ class MerchantChange(StrictSerializer):
     refund_approval_limit = AmountField(
         required=False,
         allow_null=True,
-        help_text="In the default currency; a larger refund needs a second person. null: none does",
+        help_text="In the default currency; refunds of a payment that come to more need a second person. null: none do",
     )
 
     examples = examples.MERCHANT
@@ -132,7 +133,7 @@ class MerchantDetails(serializers.Serializer):
 
 
 # --- API keys ---------------------------------------------------------------------------------
-class KeyRequest(StrictSerializer):
+class KeyRequest(KeyedSerializer):
     name = TextField(max_length=KEY_NAME_LENGTH, help_text="What it is for")
     scopes = SetField(
         child=OneOfField(SCOPE_CHOICES),
@@ -151,7 +152,7 @@ class KeyRequest(StrictSerializer):
         return value
 
 
-class RollRequest(StrictSerializer):
+class RollRequest(KeyedSerializer):
     overlap_hours = NumberField(
         minimum=0,
         maximum=MAX_OVERLAP_HOURS,
@@ -198,6 +199,10 @@ class CustomerRequest(StrictSerializer):
     location = TextField(max_length=LOCATION_LENGTH, required=False, allow_blank=True, help_text="Where, in words")
 
     examples = examples.CUSTOMER
+
+
+class NewCustomerRequest(KeyedSerializer, CustomerRequest):
+    """A further customer."""
 
 
 @extend_schema_serializer(component_name="Customer")

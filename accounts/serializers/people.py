@@ -16,6 +16,7 @@ from core.api import StrictSerializer
 from core.fields import (
     CurrencyField,
     FlagField,
+    KeyedSerializer,
     OneOfField,
     OptionalField,
     TextField,
@@ -173,7 +174,7 @@ class Me(serializers.Serializer):
 
 
 # --- Members ----------------------------------------------------------------------------------
-class Invitation(StrictSerializer):
+class Invitation(KeyedSerializer):
     email = AddressField(help_text="Where the invitation goes")
     role = OneOfField(Membership.Role.choices, help_text="What the member may do")
 

@@ -10,10 +10,10 @@ from accounts import services
 from accounts.access import AccessView
 from accounts.models import EMAIL_LENGTH, Customer, normalize_email
 from accounts.schema import LIST_ERRORS, PAGING, described
-from accounts.serializers.merchants import CustomerDetails, CustomerRequest
+from accounts.serializers.merchants import CustomerDetails, CustomerRequest, NewCustomerRequest
 from core.api import answer, answer_page, created, paginate, read_body, refuse_parameters_but
 from core.errors import ParameterInvalid
-from core.idempotency import key_of
+from core.idempotency import take_key
 
 TAG = "Customers"
 EMAIL = OpenApiParameter("email", str, description="Whose address is exactly this")
@@ -52,14 +52,15 @@ class CustomersView(AccessView):
         CustomerDetails,
         status=201,
         tag=TAG,
-        body=CustomerRequest,
+        body=NewCustomerRequest,
         keyed=True,
         errors=(services.CustomerExists,),
         description="Not needed for payments: a payment makes its customer, or finds it by the email.",
     )
     def post(self, request: Request) -> Response:
-        fields = read_body(CustomerRequest, request)
-        customer, replayed = services.create_customer(self.merchant, key=key_of(request), **fields)
+        fields = read_body(NewCustomerRequest, request)
+        key = take_key(request, fields)
+        customer, replayed = services.create_customer(self.merchant, key=key, **fields)
         return created(self.noun, CustomerDetails(customer).data, "Customer added.", replayed=replayed)
 
 

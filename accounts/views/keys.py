@@ -12,7 +12,7 @@ from accounts.models import ApiKey
 from accounts.schema import LIST_ERRORS, PAGING, described
 from accounts.serializers.merchants import KeyDetails, KeyRequest, NewKey, RollRequest
 from core.api import answer, answer_page, created, paginate, read_body, refuse_parameters_but
-from core.idempotency import key_of
+from core.idempotency import take_key
 
 TAG = "API keys"
 
@@ -46,9 +46,8 @@ class KeysView(AccessView):
     )
     def post(self, request: Request) -> Response:
         fields = read_body(KeyRequest, request)
-        row, secret = services.create_key(
-            self.merchant, by=self.user, by_role=self.access.role, key=key_of(request), **fields
-        )
+        key = take_key(request, fields)
+        row, secret = services.create_key(self.merchant, by=self.user, by_role=self.access.role, key=key, **fields)
         return created(self.noun, _with_secret(row, secret), "Key made. Keep its secret.", replayed=secret is None)
 
 
@@ -92,8 +91,7 @@ class RollView(AccessView):
     )
     def post(self, request: Request, key_id: str) -> Response:
         old = get_object_or_404(ApiKey.objects.select_related("merchant"), merchant=self.merchant, pk=key_id)
-        overlap = timedelta(hours=read_body(RollRequest, request)["overlap_hours"])
-        row, secret = services.roll_key(
-            old, by=self.user, by_role=self.access.role, key=key_of(request), overlap=overlap
-        )
+        fields = read_body(RollRequest, request)
+        key, overlap = take_key(request, fields), timedelta(hours=fields["overlap_hours"])
+        row, secret = services.roll_key(old, by=self.user, by_role=self.access.role, key=key, overlap=overlap)
         return created(self.noun, _with_secret(row, secret), "Key made. Keep its secret.", replayed=secret is None)

@@ -11,7 +11,7 @@ from accounts.schema import LIST_ERRORS, PAGING, described
 from accounts.serializers.people import Acceptance, Invitation, MemberDetails, RoleChange
 from accounts.throttles import LogInThrottle
 from core.api import answer, answer_page, created, paginate, read_body, refuse_parameters_but
-from core.idempotency import key_of
+from core.idempotency import take_key
 
 TAG = "Members"
 
@@ -41,12 +41,10 @@ class MembersView(AccessView):
         description="They get a link by mail, good for a week. Only an owner makes owners.",
     )
     def post(self, request: Request) -> Response:
+        fields = read_body(Invitation, request)
+        key = take_key(request, fields)
         member, replayed = services.invite_member(
-            self.merchant,
-            by=self.user,
-            by_role=self.access.role,
-            key=key_of(request),
-            **read_body(Invitation, request),
+            self.merchant, by=self.user, by_role=self.access.role, key=key, **fields
         )
         return created(self.noun, MemberDetails(member).data, "Invitation sent.", replayed=replayed)
 

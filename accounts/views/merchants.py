@@ -9,7 +9,7 @@ from accounts.models import Merchant
 from accounts.schema import LIST_ERRORS, PAGING, described
 from accounts.serializers.merchants import MerchantChange, MerchantDetails, MerchantRequest
 from core.api import answer, answer_page, created, paginate, read_body, refuse_parameters_but
-from core.idempotency import key_of
+from core.idempotency import take_key
 from core.money import AMOUNT_ERRORS, CurrencyInvalid
 
 TAG = "Merchants"
@@ -50,7 +50,8 @@ class MerchantsView(AccessView):
     )
     def post(self, request: Request) -> Response:
         fields = read_body(MerchantRequest, request)
-        merchant, replayed = services.open_merchant(self.user, key=key_of(request), **fields)
+        key = take_key(request, fields)
+        merchant, replayed = services.open_merchant(self.user, key=key, **fields)
         return created(self.noun, MerchantDetails(merchant).data, "Merchant opened.", replayed=replayed)
 
 

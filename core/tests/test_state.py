@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from core.state import IllegalTransition, can_move, move_to
+from core.state import IllegalTransition, can_move, move_to, sentence
 
 
 class Door:
@@ -35,3 +35,20 @@ class TestMoveTo:
         assert caught.value.message == f"A door that is {old} cannot become {new}."
         assert (caught.value.status, caught.value.code) == (409, "illegal_transition")
         assert door.status == old
+
+
+class TestSentence:
+    @pytest.mark.parametrize(
+        ("status", "said"),
+        [
+            ("open", "Door is open."),
+            ("in_transit", "Door is in transit."),
+            ("requires_approval", "Door requires approval."),
+        ],
+    )
+    def test_says_where_a_row_stands(self, status, said):
+        assert sentence(Door(status)) == said
+
+    def test_is_in_a_refusal_too(self):
+        with pytest.raises(IllegalTransition, match="A door that requires approval cannot become open"):
+            move_to(Door("requires_approval"), "open")

@@ -6,7 +6,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from core.errors import ParameterInvalid
-from core.state import IllegalTransition
+from core.state import IllegalTransition, predicate
 from core.transactions import with_retries
 from payments.cards import CardSource
 from payments.models import (
@@ -93,7 +93,7 @@ def _refuse_illegal(payment: Payment, status: str) -> None:
     manual = payment.capture_method == CaptureMethod.MANUAL
     wrong_capture = status == (Status.COMPLETED if manual else Status.AUTHORIZED)
     if not payment.is_sandbox or status not in FROM.get(payment.status, set()) or wrong_capture:
-        raise IllegalTransition(f"A payment that is {payment.status} cannot become {status} by your word.")
+        raise IllegalTransition(f"A payment that {predicate(payment.status)} cannot become {status} by your word.")
     if status in (Status.COMPLETED, Status.AUTHORIZED) and payment.order_key is None:
         refuse_paid_order(payment.merchant, payment.order_id)
 

@@ -12,7 +12,7 @@ from accounts.services import customer_of, refuse_inactive
 from core.errors import ApiError
 from core.idempotency import create_once, fingerprint
 from core.money import Money
-from core.state import IllegalTransition, can_move, move_to
+from core.state import IllegalTransition, move_to, predicate
 from core.transactions import with_retries
 from payments.cards import CardSource
 from payments.models import (
@@ -236,8 +236,9 @@ def cancel_locked(payment: Payment, reason: str) -> Payment:
         raise IllegalTransition("The money of this payment is reserved: only its merchant can have it released.")
     if Transaction.objects.filter(open_for=payment.pk, status=TransactionStatus.PROCESSING).exists():
         raise PaymentInFlight
-    if can_move(payment, Status.CANCELLED):
-        drop_attempt(payment)
+    if payment.status not in UNPAID:
+        raise IllegalTransition(f"A payment that {predicate(payment.status)} cannot become cancelled.")
+    drop_attempt(payment)
     payment.cancellation_reason = reason
     move_payment(payment, Status.CANCELLED)
     return payment

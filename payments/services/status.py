@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from core.state import can_move, move_to
+from core.state import move_to
 from ledger.services import book_capture, fees_of
 from notifications.mails import Payer
 from notifications.services import publish
@@ -29,8 +29,8 @@ class OrderTaken(Exception):
 
 def move_payment(payment: Payment, status: str) -> None:
     """Moves the payment along the table, keeps what hangs on the status in step, and publishes the event."""
+    again = payment.status == Status.REFUNDED  # a refund has failed after the fact
     move_to(payment, status)
-    again = status == Status.COMPLETED and payment.completed_at is not None  # a refund has failed after the fact
     payment.next_action = payment.next_action if status in (Status.REQUIRES_ACTION, Status.PENDING) else None
     if status not in HOLDS_ORDER:
         payment.order_key = None
@@ -110,7 +110,7 @@ def fail_payment(payment: Payment, code: str, *, for_good: bool) -> None:
     payment.failure_code = code
     payment.next_action = None
     target = Status.FAILED if for_good else Status.PENDING
-    if payment.status == target or not can_move(payment, target):
+    if payment.status == target or payment.status not in UNPAID:
         payment.save()
     else:
         move_payment(payment, target)

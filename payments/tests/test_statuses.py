@@ -15,7 +15,7 @@ authorized          .           .             .          .         x        .   
 completed           .           .             .          .         .        .       .        x
 failed              .           .             .          .         x        .       .        x
 cancelled           .           .             .          .         .        .       .        x
-refunded            .           .             .          .         x        .       .        .
+refunded            .           .             .          .         x        x       x        .
 """
 TRANSACTION = """
                  pending processing requires_action succeeded failed cancelled

@@ -1,24 +1,40 @@
 """What providers tell of refunds: a reason to ask about ours, and how those made in their dashboards come to us."""
 
+from datetime import timedelta
+
 from django.db import transaction
+from django.db.models import Sum
 from django.utils import timezone
 
 from core.state import can_move
 from payments.models import Payment, ProviderNotice, Transaction, TransactionKind, TransactionStatus
 from payments.providers import PROVIDERS, OperationResult
 from payments.services.status import lock
-from refunds.models import Reason, Refund
+from refunds.models import RESERVED, Reason, Refund
 from refunds.services.outcomes import begin, settle
-from refunds.services.requests import CHARGES, charges_left, left_of, new_refund, open_refund
+from refunds.services.requests import CHARGES, charges_left, new_refund, open_refund
 from refunds.services.status import reserve
+
+# While what is set aside for refunds of ours leaves no room for one that was made at the provider: longer each time,
+# for an approval may take days.
+ROOM_WAIT, LONGEST_ROOM_WAIT = timedelta(minutes=1), timedelta(hours=1)
+
+
+class NoRoomYet(Exception):
+    """The refund is of more than is left until one of ours has come to nothing."""
 
 
 def handle_notice(notice: ProviderNotice) -> None:
-    """Makes our refund due, so that its provider is asked; takes in one that was made at the provider. What does
-    not match our money is left to a person, with the reason. Raises ProviderUnavailable: it is tried again."""
+    """Makes our refund due, so that its provider is asked; takes in one that was made at the provider, as soon as
+    there is room for it. What does not match our money is left to a person, with the reason. Raises
+    ProviderUnavailable: it is tried again."""
     is_ours = Transaction.objects.filter(pk=notice.transaction_id, kind=TransactionKind.REFUND).exists()
-    fault = _wake(notice.transaction_id) if is_ours else _take_in(notice)
-    ProviderNotice.objects.filter(pk=notice.pk).update(due_at=None, last_error=fault)
+    due_at = None
+    try:
+        fault = _wake(notice.transaction_id) if is_ours else _take_in(notice)
+    except NoRoomYet as error:
+        fault, due_at = str(error), timezone.now() + min(ROOM_WAIT * max(notice.attempts, 1), LONGEST_ROOM_WAIT)
+    ProviderNotice.objects.filter(pk=notice.pk).update(due_at=due_at, last_error=fault)
 
 
 @transaction.atomic
@@ -58,16 +74,19 @@ def _apply(provider: str, result: OperationResult) -> str:
 
 
 def _mismatch(payment: Payment, charge: Transaction, refund: Refund | None, result: OperationResult) -> str:
-    """Why this is not about our money; empty when it is."""
+    """Why this is not about our money; empty when it is. Raises NoRoomYet."""
     amount = f"{result.money} {result.money.currency}"
     if refund is not None:
         return "" if refund.money == result.money else f"The provider's amount is {amount} now."
     if result.money.currency != charge.currency:
         return f"The refund is of {amount}, the charge is in {charge.currency}."
-    left = min(left_of(payment).amount, dict(charges_left(payment)).get(charge, 0))
-    if result.money.amount > left:
-        return f"The refund is of {amount}, more than is left of {payment.pk}."
-    return ""
+    left = dict(charges_left(payment)).get(charge, 0)
+    if result.money.amount <= left:
+        return ""
+    set_aside = charge.refunds_of.filter(status__in=RESERVED).aggregate(sum=Sum("amount"))["sum"] or 0
+    if result.money.amount <= left + set_aside:
+        raise NoRoomYet(f"The refund is of {amount}; refunds of ours leave no room for it in {payment.pk}.")
+    return f"The refund is of {amount}, more than is left of {payment.pk}."
 
 
 def _record(payment: Payment, charge: Transaction, result: OperationResult) -> Refund:

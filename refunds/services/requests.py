@@ -15,12 +15,13 @@ from payments.models import Payment, Transaction, TransactionKind, TransactionSt
 from payments.models import Status as PaymentStatus
 from payments.services.operations import open_operation
 from payments.services.status import close_transaction
-from refunds.models import RESERVED, Refund, Status
+from refunds.models import RESERVED, Reason, Refund, Status
 from refunds.services.status import move_refund, reserve
 
 CHARGES = [TransactionKind.SALE, TransactionKind.AUTHORIZATION]
 REPEATED = "A request that was sent before may have been carried out: an Idempotency-Key makes it safe to repeat."
 KEPT_BACK = [*RESERVED, Status.SUCCEEDED]  # a refund's amount is gone from its charge, or about to go
+Charges = list[tuple[Transaction, int]]  # each with what is left on it, minor units
 
 
 class PaymentNotRefundable(ApiError):
@@ -43,20 +44,33 @@ class RefundUnderWay(ApiError):
     message = "The provider has been asked already: this refund cannot be called off."
 
 
+class RefundOfSurplus(ApiError):
+    status, type, code = 409, "conflict", "refund_of_surplus"
+    message = "This money may not stay: that it goes back cannot be called off."
+
+
 class ApprovalNotYours(ApiError):
     status, type, code = 403, "permission", "approval_not_yours"
-    message = "Whoever asks for a refund does not approve it. A second person has to."
+    message = "Whoever asks for a refund, or made the API key that does, does not approve it. A second person has to."
 
 
 def create_refund(
-    payment: Payment, *, key: str | None, by: User | None, amount: str | None = None, **fields: Any
+    payment: Payment,
+    *,
+    key: str | None,
+    by: User | None,
+    amount: str | None = None,
+    reason: str = Reason.REQUESTED_BY_CUSTOMER,
+    note: str = "",
 ) -> tuple[Refund, bool]:
-    """A refund of `amount`, major units as digits, or of all that is left; and whether the idempotency `key` had
-    made it before. Above the merchant's limit it waits for a second person.
+    """A refund of `amount`, major units as digits, or of all that is left of the charge whose money may stay; and
+    whether the idempotency `key` had made it before. `by` answers for it. Above the merchant's limit it waits for a
+    second person.
 
     Raises PaymentNotRefundable, PaymentDisputed, RefundTooLarge, AmountInvalid and the like, IdempotencyKeyReused.
     """
     money = None if amount is None else Money.parse(amount, payment.currency)
+    fields = {"reason": reason, "note": note}  # a default that is written out is no other request
     body = fingerprint({"payment": payment.pk, "amount": money and money.amount, **fields})
 
     def work() -> tuple[Refund, bool]:
@@ -71,17 +85,11 @@ def _create(
     payment_id: str, money: Money | None, by: User | None, key: str | None, body: str, fields: dict[str, Any]
 ) -> Refund:
     payment = Payment.objects.locked(pk=payment_id)
-    left = left_of(payment)
-    # What is left on any other payment is a surplus whose way back has failed.
-    if payment.status != PaymentStatus.COMPLETED and not left.amount:
-        raise PaymentNotRefundable
-    if payment.amount_disputed:
-        raise PaymentDisputed
-    money = money or left
-    if not 0 < money.amount <= left.amount:
-        hint = "" if key else f" {REPEATED}"
-        raise RefundTooLarge(f"{left} {left.currency} of the payment is left to refund.{hint}", param="amount")
-    refund = new_refund(payment, charge_to_refund(payment, money), money, requested_by=by, **fields)
+    charges = _charges_to_refund(payment)
+    hint = "" if key else f" {REPEATED}"
+    _refuse(payment, charges, hint)
+    charge, money = _charge_to_refund(charges, money, payment.currency, hint)
+    refund = new_refund(payment, charge, money, requested_by=by, **fields)
     refund.idempotency_key, refund.fingerprint = key, body
     if _needs_approval(payment, money):
         refund.status = Status.REQUIRES_APPROVAL
@@ -91,10 +99,15 @@ def _create(
     return refund
 
 
-def left_of(payment: Payment) -> Money:
-    """What was captured, and is neither given back nor on its way."""
-    left = payment.amount_captured - payment.amount_refunded - payment.amount_refund_pending
-    return Money(left, payment.currency)
+def _refuse(payment: Payment, charges: Charges, hint: str) -> None:
+    """Raises PaymentNotRefundable, PaymentDisputed. What is left on a payment that is not completed is a surplus whose
+    way back has failed."""
+    if payment.status == PaymentStatus.REFUNDED and not charges:
+        raise PaymentNotRefundable(f"This payment is refunded already.{hint}")
+    if payment.status != PaymentStatus.COMPLETED and not charges:
+        raise PaymentNotRefundable
+    if payment.amount_disputed:
+        raise PaymentDisputed
 
 
 def new_refund(payment: Payment, charge: Transaction, money: Money, **fields: Any) -> Refund:
@@ -123,20 +136,32 @@ def charges_left(payment: Payment) -> Iterator[tuple[Transaction, int]]:
             yield charge, taken - back
 
 
-def charge_to_refund(payment: Payment, money: Money) -> Transaction:
-    """The first charge of the payment with this much left on it. Nearly every payment has one."""
-    for charge, left in charges_left(payment):
-        if left >= money.amount:
-            return charge
-    raise RefundTooLarge("No single charge of the payment has that much left.", param="amount")
+def _charges_to_refund(payment: Payment) -> Charges:
+    """What a merchant may refund. Surplus that is about to go back by itself is not for them: they could call that
+    off."""
+    return [pair for pair in charges_left(payment) if not (pair[0].is_surplus and payment.surplus_due_at)]
+
+
+def _charge_to_refund(charges: Charges, money: Money | None, currency: str, hint: str) -> tuple[Transaction, Money]:
+    """The first charge with this much left on it, or with anything and all of that: a refund is of one charge, and
+    nearly every payment has one."""
+    for charge, left in charges:
+        if money is None or money.amount <= left:
+            return charge, money or Money(left, currency)
+    if not charges:
+        raise RefundTooLarge(f"Nothing of this payment is left to refund.{hint}", param="amount")
+    most = Money(max(left for _charge, left in charges), currency)
+    raise RefundTooLarge(f"A refund of this payment can be of {most} {currency} at most.{hint}", param="amount")
 
 
 def _needs_approval(payment: Payment, money: Money) -> bool:
-    """The limit is in the merchant's default currency; nothing is converted, so another currency always asks."""
+    """The limit is for all refunds of a payment together, or parts would slip under it; in the merchant's default
+    currency: nothing is converted, so another currency always asks."""
     limit = payment.merchant.refund_approval_limit
     if limit is None:
         return False
-    return money.currency != payment.merchant.default_currency or money.amount > limit
+    back = payment.amount_refunded + payment.amount_refund_pending + money.amount
+    return money.currency != payment.merchant.default_currency or back > limit
 
 
 def open_refund(refund: Refund) -> Transaction:
@@ -145,7 +170,8 @@ def open_refund(refund: Refund) -> Transaction:
 
 
 def approve_refund(refund: Refund, *, by: User) -> Refund:
-    """The second pair of eyes. Raises ApprovalNotYours for the one who asked, PaymentDisputed, IllegalTransition."""
+    """The second pair of eyes. Raises ApprovalNotYours for the one who asked, PaymentDisputed, IllegalTransition. Where
+    nobody answers for the request (its key's maker is gone), any person is a second one."""
     return with_retries(lambda: _approve(refund.pk, by))
 
 
@@ -163,13 +189,16 @@ def _approve(refund_id: str, by: User) -> Refund:
 
 
 def cancel_refund(refund: Refund) -> Refund:
-    """Calls off a refund that the provider has not been asked for. Raises RefundUnderWay, IllegalTransition."""
+    """Calls off a refund that the provider has not been asked for. Raises RefundOfSurplus of one that nobody asked for,
+    RefundUnderWay, IllegalTransition."""
     return with_retries(lambda: _cancel(refund.pk))
 
 
 @transaction.atomic
 def _cancel(refund_id: str) -> Refund:
     payment, refund = lock_refund(refund_id)
+    if refund.is_surplus:
+        raise RefundOfSurplus
     if refund.status == Status.PROCESSING:
         raise RefundUnderWay
     move_refund(payment, refund, Status.CANCELLED)

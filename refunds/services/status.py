@@ -3,6 +3,9 @@
 Every function here expects the payment's row to be locked by the caller's transaction.
 """
 
+from django.db.models import Sum
+from django.utils import timezone
+
 from core.state import can_move, move_to
 from ledger.services import book_refund_reserved, book_refund_succeeded, book_refund_undone
 from notifications.services import publish
@@ -38,19 +41,43 @@ def move_refund(payment: Payment, refund: Refund, status: str) -> None:
         payment.amount_refunded -= refund.amount
     if status in (Status.FAILED, Status.CANCELLED):
         book_refund_undone(refund.pk)
-    payment.save(update_fields=["amount_refund_pending", "amount_refunded", "updated_at"])
+        _give_surplus_back_again(payment, refund)
+    payment.save(update_fields=["amount_refund_pending", "amount_refunded", "surplus_due_at", "updated_at"])
     tell(payment, refund, f"refund.{status}")
-    _move_along(payment, failed_late=had_succeeded)
+    if status == Status.SUCCEEDED or had_succeeded:
+        _move_along(payment, failed_late=had_succeeded)
+
+
+def _give_surplus_back_again(payment: Payment, refund: Refund) -> None:
+    """Money that may not stay, whose refund somebody asked for, is here again: it goes back by itself. When that was
+    what failed, a person looks (see settle)."""
+    if refund.charge.is_surplus and not refund.is_surplus:
+        payment.surplus_due_at = timezone.now()
 
 
 def _move_along(payment: Payment, *, failed_late: bool) -> None:
-    """A payment that was given back in full is refunded. One whose refund failed after the fact is not any more,
-    if it was ever completed: surplus alone never completes a payment."""
-    in_full = payment.amount_captured == payment.amount_refunded
-    if in_full and can_move(payment, PaymentStatus.REFUNDED):
+    """A payment is refunded while the charge that completed it is given back in full, or, if none ever did, all that
+    came; else it is what it was. Surplus beside a charge that may stay changes no status."""
+    back = _is_given_back(payment)
+    if back and can_move(payment, PaymentStatus.REFUNDED):
         move_payment(payment, PaymentStatus.REFUNDED)
-    elif failed_late and payment.status == PaymentStatus.REFUNDED and payment.completed_at:
-        move_payment(payment, PaymentStatus.COMPLETED)
+    elif not back and failed_late and payment.status == PaymentStatus.REFUNDED:
+        move_payment(payment, _status_before(payment))
+
+
+def _is_given_back(payment: Payment) -> bool:
+    kept = payment.amount_captured - payment.amount_refunded
+    if kept and payment.completed_at:
+        surplus = payment.transactions.filter(is_surplus=True)
+        back = payment.refunds.filter(charge__in=surplus, status=Status.SUCCEEDED)
+        kept -= (surplus.aggregate(sum=Sum("amount"))["sum"] or 0) - (back.aggregate(sum=Sum("amount"))["sum"] or 0)
+    return not kept
+
+
+def _status_before(payment: Payment) -> PaymentStatus:
+    if payment.completed_at:
+        return PaymentStatus.COMPLETED
+    return PaymentStatus.CANCELLED if payment.cancellation_reason else PaymentStatus.FAILED
 
 
 def tell(payment: Payment, refund: Refund, event_type: str) -> None:

@@ -1,12 +1,18 @@
 """Refunds that were made in the provider's own dashboard."""
 
-import pytest
+from datetime import timedelta
 
+import pytest
+from django.utils import timezone
+
+from core import queue
+from ledger.verification import verify
 from notifications.models import Event
 from payments.models import Payment, ProviderNotice, Transaction
 from payments.services import collect_sandbox_notices
 from refunds.models import Refund
-from refunds.services import handle_notice
+from refunds.services import cancel_refund, handle_notice
+from refunds.services.notices import LONGEST_ROOM_WAIT, ROOM_WAIT
 from sandbox import services as sandbox
 from sandbox.models import Charge, Notice, Operation
 from tests.books import disagreements
@@ -123,6 +129,60 @@ class TestDashboardRefund:
         work()
         assert Refund.objects.get().status == "succeeded"
         assert parked() == ""
+
+
+class TestRoom:
+    """A refund made at the provider, of what is set aside here."""
+
+    @pytest.fixture
+    def post(self, api, owner):
+        return lambda path, **body: api.post(f"/api/v1/{path}", body, headers=owner, content_type=JSON)
+
+    def test_is_taken_in_once_a_refund_of_ours_is_called_off(self, shop, paid, post, work, time_machine):
+        shop.refund_approval_limit = 100
+        shop.save()
+        payment = paid()
+        post(f"payments/{payment.pk}/refund", amount=40)
+        give_back(payment, 2000)
+        work()
+        notice = ProviderNotice.objects.get(kind="refund")
+        assert "20.00 USD; refunds of ours leave no room" in notice.last_error
+        time_machine.move_to(timezone.now() + timedelta(days=3))  # the books are no worse for waiting
+        assert list(verify()) == []
+        work()
+        cancel_refund(Refund.objects.get())
+        time_machine.move_to(timezone.now() + LONGEST_ROOM_WAIT)
+        work()
+        payment.refresh_from_db()
+        assert (payment.amount_refunded, payment.amount_refund_pending, parked()) == (2000, 0, "")
+        assert disagreements() == []
+
+    def test_is_taken_in_once_ours_that_crossed_with_it_has_failed(self, paid, post, work, time_machine):
+        payment = paid()
+        post(f"payments/{payment.pk}/refund", amount=40)
+        give_back(payment, 2000)
+        collect_sandbox_notices()
+        queue.registry["refunds.notices"].handler()
+        work()
+        time_machine.move_to(timezone.now() + ROOM_WAIT)
+        work()
+        assert list(Refund.objects.values_list("amount", "status")) == [(2000, "succeeded"), (4000, "failed")]
+        assert disagreements() == []
+
+    def test_is_looked_for_more_and_more_rarely(self, shop, paid, post, work, time_machine):
+        shop.refund_approval_limit = 100
+        shop.save()
+        payment = paid()
+        post(f"payments/{payment.pk}/refund")
+        give_back(payment, 2000)
+        for tries in range(1, 4):
+            work()
+            notice = ProviderNotice.objects.get(kind="refund")
+            assert timedelta(0) <= ROOM_WAIT * tries - (notice.due_at - timezone.now()) < timedelta(seconds=30)
+            time_machine.move_to(notice.due_at)
+        ProviderNotice.objects.update(attempts=10_000)
+        work()
+        assert ProviderNotice.objects.get(kind="refund").due_at <= timezone.now() + LONGEST_ROOM_WAIT
 
 
 class TestMismatch:

@@ -177,8 +177,8 @@ class TestSurplus:
         answer = replace(answer_about(row), status="failed", failure_code="refund_failed")
         apply_refund(row.pk, answer)
         payment.refresh_from_db()
-        assert (payment.status, payment.amount_refunded) == ("refunded", 0)
-        assert "payment.completed" not in told(payment)
+        assert (payment.status, payment.amount_refunded) == ("failed", 0)
+        assert told(payment)[-3:] == ["payment.failed", "payment.refunded", "payment.failed"]
         assert "could not be given back" in Transaction.objects.get(pk=row.transaction_id).review_reason
 
     def test_that_came_back_may_be_given_back_by_hand(self, late, refund, work):

@@ -16,34 +16,6 @@ JSON = "application/json"
 CARD = {"card_number": "4242424242424242", "card_expiry_month": 12, "card_expiry_year": 2030}
 
 
-@pytest.fixture
-def paid(pay, work):
-    """`paid(amount=…)` is a payment that went through."""
-
-    def make(number="4242424242424242", **fields):
-        payment = pay(**{**CARD, "card_number": number}, **fields).json()["payment"]
-        work()
-        return payment["id"]
-
-    return make
-
-
-@pytest.fixture
-def refund(api, owner):
-    """`refund(payment_id, amount=…)` posts a refund as the shop's owner."""
-
-    def post(payment_id, headers=None, **body):
-        path = f"/api/v1/payments/{payment_id}/refund"
-        return api.post(path, body, headers={**owner, **(headers or {})}, content_type=JSON)
-
-    return post
-
-
-@pytest.fixture
-def read(api, owner):
-    return lambda payment_id: api.get(f"/api/v1/payments/{payment_id}", headers=owner).json()["payment"]
-
-
 def error_of(answer):
     return answer.status_code, answer.json()["error"]["code"]
 
@@ -106,10 +78,22 @@ class TestPartial:
         keyed = refund(payment_id, amount=30, headers={"Idempotency-Key": "1"})
         assert "Idempotency-Key" not in keyed.json()["error"]["message"]
 
+    def test_of_a_payment_that_is_refunded_already_tells_so_and_how_to_repeat(self, paid, refund, work):
+        payment_id = paid()
+        refund(payment_id)
+        work()
+        again, keyed = refund(payment_id), refund(payment_id, {"Idempotency-Key": "1"})
+        assert error_of(again) == error_of(keyed) == (409, "payment_not_refundable")
+        assert again.json()["message"].startswith("This payment is refunded already. ")
+        assert "Idempotency-Key" in again.json()["message"]
+        assert keyed.json()["message"] == "This payment is refunded already."
+
     def test_nothing_left_is_refused(self, paid, refund):
         payment_id = paid()
         refund(payment_id)
-        assert error_of(refund(payment_id)) == (422, "refund_too_large")
+        answer = refund(payment_id)
+        assert error_of(answer) == (422, "refund_too_large")
+        assert answer.json()["message"].startswith("Nothing of this payment is left to refund.")
 
     @pytest.mark.parametrize(
         ("amount", "code"),
@@ -170,63 +154,29 @@ class TestIdempotency:
         assert again.json()["refund"]["status"] == "succeeded"
         assert Refund.objects.count() == 1
 
+    def test_the_key_may_be_in_the_body(self, api, owner, paid, refund):
+        payment_id = paid()
+        first = refund(payment_id, amount=10, idempotency_key="k").json()["refund"]["id"]
+        again = refund(payment_id, {"Idempotency-Key": "k"}, amount=10)
+        assert (again["Idempotent-Replayed"], again.json()["refund"]["id"]) == ("true", first)
+        body = {"payment_id": payment_id, "amount": 10, "idempotency_key": "k"}
+        assert api.post("/api/v1/refunds", body, headers=owner, content_type=JSON).json()["refund"]["id"] == first
+        differing = refund(payment_id, {"Idempotency-Key": "k"}, amount=10, idempotency_key="other")
+        assert error_of(differing) == (400, "idempotency_key_conflict")
+
+    @pytest.mark.parametrize("written_out", [{"reason": "requested_by_customer"}, {"note": ""}])
+    def test_a_default_that_is_written_out_is_no_other_body(self, paid, refund, written_out):
+        payment_id = paid()
+        refund(payment_id, {"Idempotency-Key": "k"}, amount=10)
+        assert refund(payment_id, {"Idempotency-Key": "k"}, amount=10, **written_out).status_code == 201
+        assert Refund.objects.count() == 1
+
     def test_another_body_is_refused(self, paid, refund):
         payment_id = paid()
         refund(payment_id, {"Idempotency-Key": "k"}, amount=10)
         answer = refund(payment_id, {"Idempotency-Key": "k"}, amount=11)
         assert error_of(answer) == (422, "idempotency_key_reused")
         assert "10" not in answer.json()["error"]["message"]
-
-
-class TestApproval:
-    @pytest.fixture(autouse=True)
-    def _limit(self, shop):
-        shop.refund_approval_limit = 2000
-        shop.save()
-
-    @pytest.fixture
-    def decide(self, api):
-        return lambda refund_id, verb, headers: api.post(
-            f"/api/v1/refunds/{refund_id}/{verb}", content_type="application/json", headers=headers
-        )
-
-    def test_up_to_the_limit_takes_nobody(self, paid, refund):
-        assert refund(paid(), amount=20).json()["refund"]["status"] == "pending"
-
-    def test_above_it_takes_a_second_person(self, paid, refund, decide, member, read, work):
-        payment_id = paid()
-        waiting = refund(payment_id, amount="20.01").json()["refund"]
-        assert (waiting["status"], waiting["transaction_id"]) == ("requires_approval", None)
-        work()
-        assert read(payment_id)["amount_refund_pending"] == 20.01
-        approved = decide(waiting["id"], "approve", member("finance"))
-        assert approved.status_code == 200
-        assert approved.json()["refund"]["status"] == "pending"
-        work()
-        assert read(payment_id)["amount_refunded"] == 20.01
-
-    def test_is_not_for_whoever_asked(self, paid, refund, decide, owner, work):
-        waiting = refund(paid(), amount=30).json()["refund"]
-        assert error_of(decide(waiting["id"], "approve", owner)) == (403, "approval_not_yours")
-        work()
-        assert Refund.objects.get().status == "requires_approval"
-
-    def test_is_given_once(self, paid, refund, decide, member):
-        finance = member("finance")
-        waiting = refund(paid(), amount=30).json()["refund"]
-        decide(waiting["id"], "approve", finance)
-        assert error_of(decide(waiting["id"], "approve", finance)) == (409, "illegal_transition")
-        assert Transaction.objects.filter(kind="refund").count() == 1
-
-    def test_may_be_withheld(self, paid, refund, decide, member, read):
-        payment_id = paid()
-        waiting = refund(payment_id, amount=30).json()["refund"]
-        assert decide(waiting["id"], "cancel", member("finance")).json()["refund"]["status"] == "cancelled"
-        assert read(payment_id)["amount_refund_pending"] == 0
-
-    def test_is_always_asked_in_another_currency(self, paid, refund):
-        payment_id = paid(amount=5, currency="EUR")
-        assert refund(payment_id).json()["refund"]["status"] == "requires_approval"
 
 
 class TestCancel:
