@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from accounts.models import Customer, Membership, User
 from accounts.services import add_member
@@ -263,7 +264,7 @@ class TestAUserOfTwoMerchants:
     @pytest.fixture
     def both(self, world) -> Headers:
         """An owner of the one, who only looks at the other."""
-        user = User.objects.create(email="both@people.example", name="Both")
+        user = User.objects.create(email="both@people.example", name="Both", email_verified_at=timezone.now())
         add_member(world.own.merchant, user, Membership.Role.OWNER)
         add_member(world.rival.merchant, user, Membership.Role.VIEWER)
         return logged_in(user)
