@@ -63,6 +63,20 @@ class Kind(models.TextChoices):
     REVERSAL = "reversal", _("Reversal")
 
 
+# What each fact debits and what it credits; a reversal books the opposite of another journal.
+POSTINGS: dict[Kind, tuple[Account, Account]] = {
+    Kind.CAPTURE: (Account.PROVIDER_RECEIVABLE, Account.MERCHANT_PENDING),
+    Kind.FEE: (Account.MERCHANT_PENDING, Account.FEES),
+    Kind.SETTLEMENT: (Account.MERCHANT_PENDING, Account.MERCHANT_AVAILABLE),
+    Kind.REFUND_RESERVED: (Account.MERCHANT_AVAILABLE, Account.REFUND_CLEARING),
+    Kind.REFUND_SUCCEEDED: (Account.REFUND_CLEARING, Account.PROVIDER_RECEIVABLE),
+    Kind.CHARGEBACK: (Account.MERCHANT_AVAILABLE, Account.DISPUTE_HOLD),
+    Kind.CHARGEBACK_LOST: (Account.DISPUTE_HOLD, Account.PROVIDER_RECEIVABLE),
+    Kind.PAYOUT_CREATED: (Account.MERCHANT_AVAILABLE, Account.PAYOUT_CLEARING),
+    Kind.PAYOUT_PAID: (Account.PAYOUT_CLEARING, Account.PROVIDER_RECEIVABLE),
+}
+
+
 class Journal(models.Model):
     """One business fact. `source_id` is the row that it is about: a fact is booked once."""
 
@@ -114,18 +128,16 @@ class Entry(models.Model):
 
 
 class Settlement(QueueRow):
-    """Captured money that becomes available at `due_at`."""
+    """Captured money, less its fee, that becomes available at `due_at`. How much that is, the books say."""
 
     id = IdField("stl")
     capture = models.OneToOneField(Journal, models.PROTECT, related_name="settlement")
-    amount = models.PositiveBigIntegerField(help_text=_("Minor units, without fees"))
 
     class Meta:
         ordering = ("-id",)
-        constraints = [models.CheckConstraint(condition=Q(amount__gt=0), name="settlement_amount_above_zero")]
 
     def __str__(self) -> str:
-        return f"{self.amount} of {self.capture_id}"
+        return f"of {self.capture_id}"
 
 
 class Snapshot(models.Model):

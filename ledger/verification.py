@@ -5,12 +5,28 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from django.db import connection
-from django.db.models import Count, Exists, F, Max, Min, OuterRef, Sum
+from django.db.models import (
+    Case,
+    CharField,
+    Count,
+    Exists,
+    F,
+    Max,
+    Min,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Sum,
+    Value,
+    When,
+)
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.module_loading import autodiscover_modules
 
 from ledger import triggers
-from ledger.models import BALANCE_OF, NEVER_NEGATIVE, Account, Entry, Halt, Journal, Kind, Snapshot
+from ledger.models import BALANCE_OF, NEVER_NEGATIVE, POSTINGS, Account, Entry, Halt, Journal, Kind, Snapshot
 
 MAX_FAULTS = 20  # of one check; the first ones are enough to begin with
 
@@ -65,11 +81,51 @@ def lift_halts() -> int:
     return Halt.objects.filter(lifted_at=None).update(lifted_at=timezone.now())
 
 
-def standing(kind: Kind) -> Exists:
-    """For annotate(): whether the row, by its `amount` and `currency`, is booked as this, and not reversed."""
-    journals = Journal.objects.filter(kind=kind, source_id=OuterRef("pk"), reversed_by=None)
-    entries = Entry.objects.filter(amount=OuterRef(OuterRef("amount")), currency=OuterRef(OuterRef("currency")))
-    return Exists(journals.filter(Exists(entries.filter(journal=OuterRef("pk")))))
+# --- Rows and their journals ------------------------------------------------------------------
+# The rows that are booked as each kind; each app adds its own. A kind that no app adds is booked for nobody.
+SOURCES: dict[Kind, QuerySet] = {}
+
+# What a row says of a kind in its books, by booked().
+NOT, STANDS, REVERSED, OTHERWISE = "not", "stands", "reversed", "with other money"
+
+
+def booked(kind: Kind, amount: str = "amount") -> Coalesce:
+    """For annotate(): how a row with `merchant`, `currency` and this field of minor units is booked as this kind."""
+    lines = Entry.objects.filter(journal=OuterRef("pk"), amount=OuterRef(OuterRef(amount)))
+    as_told = Q(Exists(lines), merchant=OuterRef("merchant"), currency=OuterRef("currency"))
+    state = Case(
+        When(~as_told, then=Value(OTHERWISE)),
+        When(reversed_by=None, then=Value(STANDS)),
+        default=Value(REVERSED),
+        output_field=CharField(),
+    )
+    journals = Journal.objects.filter(kind=kind, source_id=OuterRef("pk"))
+    return Coalesce(Subquery(journals.annotate(state=state).values("state")), Value(NOT))
+
+
+@check
+def every_journal_has_its_row() -> Iterator[Fault]:
+    """L8: nothing is booked for a row that is not there, or that is none to be booked so."""
+    for kind in POSTINGS:
+        rows = SOURCES.get(kind)
+        journals = Journal.objects.filter(kind=kind)
+        if rows is not None:
+            journals = journals.exclude(Exists(rows.filter(pk=OuterRef("source_id"))))
+        for journal in journals.iterator():
+            yield Fault("L8", journal.pk, f"{journal.kind} of {journal.source_id}: there is nothing to be booked so")
+
+
+@check
+def journals_are_of_their_kind() -> Iterator[Fault]:
+    """L8: a journal has one line on each of the two accounts of its kind, on its side."""
+    for kind, (debit, credit) in POSTINGS.items():
+        journals = Journal.objects.filter(kind=kind).annotate(
+            lines=Count("entries"),
+            debits=Count("entries", filter=Q(entries__account=debit, entries__amount__gt=0)),
+            credits=Count("entries", filter=Q(entries__account=credit, entries__amount__lt=0)),
+        )
+        for journal in journals.exclude(lines=2, debits=1, credits=1).iterator():
+            yield Fault("L8", journal.pk, f"its entries are not those of a {journal.kind}")
 
 
 # --- The books with themselves ----------------------------------------------------------------
@@ -95,16 +151,29 @@ def entries_are_not_zero() -> Iterator[Fault]:
 @check
 def nothing_can_be_changed() -> Iterator[Fault]:
     for name in triggers.missing(connection):
-        yield Fault("L3", name, "this trigger is not in the database")
+        yield Fault("L3", name, "this trigger is not in the database, or is disabled")
+
+
+@check
+def reversals_reverse() -> Iterator[Fault]:
+    """L3: a reversal, and nothing else, says which journal it reverses: one of the same merchant and currency that is
+    none itself."""
+    same = Q(merchant=F("reverses__merchant"), currency=F("reverses__currency"), source_id=F("reverses"))
+    right = same & Q(kind=Kind.REVERSAL, reverses__isnull=False) & ~Q(reverses__kind=Kind.REVERSAL)
+    reversals = Journal.objects.filter(Q(kind=Kind.REVERSAL) | Q(reverses__isnull=False))
+    for journal in reversals.exclude(right).iterator():
+        yield Fault("L3", journal.pk, f"{journal.kind} of {journal.source_id} reverses {journal.reverses_id}")
 
 
 @check
 def reversals_are_opposites() -> Iterator[Fault]:
-    for journal in Journal.objects.exclude(reverses=None).iterator():
-        ours = sorted((entry.account, -entry.amount) for entry in journal.entries.all())
-        theirs = sorted(Entry.objects.filter(journal_id=journal.reverses_id).values_list("account", "amount"))
-        if ours != theirs:
-            yield Fault("L3", journal.pk, f"it is not the opposite of {journal.reverses_id}")
+    """L3: on each account a journal and its reversal sum to zero."""
+    pairs = Entry.objects.filter(Q(journal__reverses__isnull=False) | Q(journal__reversed_by__isnull=False)).order_by()
+    sums = pairs.values(reversal=Coalesce("journal__reversed_by", "journal"), of=F("account")).annotate(
+        sum=Sum("amount")
+    )
+    for row in sums.exclude(sum=0).iterator():
+        yield Fault("L3", row["reversal"], f"it is not the opposite of what it reverses: {row['sum']} of {row['of']}")
 
 
 @check
