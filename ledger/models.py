@@ -191,6 +191,10 @@ class Halt(models.Model):
     reason = models.TextField()
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     lifted_at = models.DateTimeField(null=True, blank=True)
+    # Of one that was lifted in spite of what `stood`: that alone does not halt payouts again.
+    lifted_by = models.CharField(max_length=NAME_LENGTH, blank=True, default="")
+    lifted_because = models.TextField(blank=True, default="")
+    stood = models.TextField(blank=True, default="")
 
     class Meta:
         ordering = ("-id",)

@@ -1,8 +1,11 @@
 """Whether the books agree: with themselves here, and with each app's own rows by the checks that it adds in its
 `books.py`. A check answers with faults, each of which names the row; docs/operating.md lists the rules, L1 to L9."""
 
+import logging
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.db import connection
 from django.db.models import (
@@ -28,16 +31,20 @@ from django.utils.module_loading import autodiscover_modules
 from ledger import triggers
 from ledger.models import BALANCE_OF, NEVER_NEGATIVE, POSTINGS, Account, Entry, Halt, Journal, Kind, Snapshot
 
+logger = logging.getLogger(__name__)
+
 MAX_FAULTS = 20  # of one check; the first ones are enough to begin with
 
 
 @dataclass(frozen=True)
 class Fault:
-    """`rule` is the invariant's name, `row` the id of what breaks it."""
+    """`rule` is the invariant's name, `row` the id of what breaks it; or, where it is `unchecked`, of what nobody could
+    look at, which says nothing about it."""
 
     rule: str
     row: str
     text: str
+    unchecked: bool = False
 
     def __str__(self) -> str:
         return f"{self.rule} {self.row}: {self.text}"
@@ -53,22 +60,38 @@ def check(function: Check) -> Check:
 
 
 def verify() -> list[Fault]:
-    """Runs every check and answers with what is wrong."""
+    """Runs every check and answers with what is wrong, and with what could not be looked at."""
     autodiscover_modules("books")
+    return [fault for function in checks for fault in _first(function)]
+
+
+def _first(function: Check) -> list[Fault]:
+    """The first MAX_FAULTS of a check, and as many that it could not look at; and how many more there are of each."""
     faults: list[Fault] = []
-    for function in checks:
-        for number, fault in enumerate(function()):
-            if number == MAX_FAULTS:
-                break
+    numbers: Counter[bool] = Counter()
+    for fault in function():
+        numbers[fault.unchecked] += 1
+        if numbers[fault.unchecked] <= MAX_FAULTS:
             faults.append(fault)
-    return faults
+    more = {unchecked: number - MAX_FAULTS for unchecked, number in numbers.items() if number > MAX_FAULTS}
+    return faults + [Fault(faults[0].rule, function.__name__, f"{more[it]} more", unchecked=it) for it in more]
 
 
+def without_statement(name: str, merchant: str, error: Exception) -> Fault:
+    """For a check that asks a provider or a bank, and gets no answer."""
+    return Fault("L6", merchant, f"{name} gives no statement of it, so nothing was compared: {error}", unchecked=True)
+
+
+# --- Halts ------------------------------------------------------------------------------------
 def verify_and_halt() -> int:
-    """The nightly check: a fault halts payouts until a person has lifted it. Answers 0: nothing is left to do."""
-    faults = verify()
-    if faults and not is_halted():
-        Halt.objects.create(reason="\n".join(map(str, faults)))
+    """The nightly check: a fault halts payouts until a person has lifted it, unless all that is found is what stood
+    when the last halt was lifted. Answers 0: nothing is left to do."""
+    found = verify()
+    for fault in found:
+        logger.warning("%s", fault)
+    new = {str(fault) for fault in found if not fault.unchecked} - _known()
+    if new and not is_halted():
+        Halt.objects.create(reason=_listed(found))
     return 0
 
 
@@ -76,9 +99,20 @@ def is_halted() -> bool:
     return Halt.objects.filter(lifted_at=None).exists()
 
 
-def lift_halts() -> int:
-    """A person has looked: payouts may go on."""
-    return Halt.objects.filter(lifted_at=None).update(lifted_at=timezone.now())
+def lift_halts(found: list[Fault], *, before: datetime, by: str = "", because: str = "") -> int:
+    """A person has looked: payouts may go on. Of the halts that are older than this look at the books, with what it
+    has `found`, who lifts them in spite of that, and why."""
+    halts = Halt.objects.filter(lifted_at=None, created_at__lt=before)
+    return halts.update(lifted_at=timezone.now(), lifted_by=by, lifted_because=because, stood=_listed(found))
+
+
+def _known() -> set[str]:
+    last = Halt.objects.exclude(lifted_at=None).order_by("lifted_at").last()
+    return set(last.stood.splitlines()) if last else set()
+
+
+def _listed(found: list[Fault]) -> str:
+    return "\n".join(map(str, found))
 
 
 # --- Rows and their journals ------------------------------------------------------------------

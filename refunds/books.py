@@ -13,7 +13,7 @@ from django.utils import timezone
 from accounts.models import Merchant
 from core.money import Money
 from ledger.models import Account, Entry, Kind
-from ledger.verification import NOT, REVERSED, SOURCES, STANDS, Fault, booked, check
+from ledger.verification import NOT, REVERSED, SOURCES, STANDS, Fault, booked, check, without_statement
 from payments.models import Payment, ProviderNotice, Transaction
 from payments.providers import PROVIDERS, Movement, Provider, ProviderUnavailable
 from payments.services.status import FINAL
@@ -66,16 +66,16 @@ def providers_report_what_is_booked() -> Iterator[Fault]:
     the provider owes us.
 
     In flight, and so no fault: whatever changed within ON_ITS_WAY; a transaction that is open, due to be asked about or
-    parked for review; a line whose notice has not been taken in. A provider that does not answer is no fault of the
-    books. The ids of one merchant's transactions are held in memory, a statement never is.
+    parked for review; a line whose notice has not been taken in. The ids of one merchant's transactions are held in
+    memory, a statement never is.
     """
     for provider in PROVIDERS.values():
         used = Exists(Transaction.objects.filter(merchant=OuterRef("pk"), provider=provider.name))
         for merchant in Merchant.objects.filter(used).iterator():
             try:
                 yield from _differences(provider, merchant)
-            except ProviderUnavailable:
-                continue
+            except ProviderUnavailable as error:
+                yield without_statement(provider.name, merchant.pk, error)
 
 
 def _differences(provider: Provider, merchant: Merchant) -> Iterator[Fault]:
