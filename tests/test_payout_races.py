@@ -38,6 +38,11 @@ ROUNDS = 2 if connection.vendor == "sqlite" else 10
 Send = Callable[..., requests.Response]
 
 
+@pytest.fixture(autouse=True)
+def _quick_hashes(settings) -> None:
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
 @pytest.fixture
 def post(server_url, shop) -> Send:
     """`post(path, key=…, field=…)` sends a request as the shop's program."""
@@ -150,6 +155,27 @@ class TestAPayout:
             assert answer.status_code == 201, number
         assert Payout.objects.count() == ROUNDS
         assert verify() == []
+
+    def test_comes_through_however_often_its_account_is_replaced(self, post, shop):
+        """Beside payments, which refer to the merchant's row as well."""
+        details = {"country": "US", "holder": "Shop", "account_number": "000123456789", "currency": "USD"}
+        replace = partial(add_bank_account, shop, by=owner_of(shop), password=PASSWORD, key=None, **details)
+
+        def again_and_again(call: Callable[[], Any]) -> Callable[[], list[Any]]:
+            return lambda: [call() for _n in range(ROUNDS)]
+
+        calls = [replace, replace, lambda: post("payouts", amount=0.5), lambda: post("payouts", amount=0.5)]
+        payers = [lambda: post("payments", customer_name="Ada", customer_email="ada@example.com", amount=5)] * 2
+        _one, _other, *answers = at_once(list(map(again_and_again, [*calls, *payers])))
+        assert outcomes([answer for of_one in answers for answer in of_one]) == {"201": 4 * ROUNDS}
+        assert BankAccount.objects.filter(in_use_for__isnull=False).count() == 1
+        assert verify() == []
+
+    def test_finds_one_account_when_two_first_ones_are_added_at_once(self, post, shop):
+        details = {"country": "US", "holder": "Shop", "account_number": "000123456789", "currency": "EUR"}
+        replace = partial(add_bank_account, shop, by=owner_of(shop), password=PASSWORD, key=None, **details)
+        at_once([replace] * 4)
+        assert BankAccount.objects.filter(in_use_for=f"{shop.pk} EUR").count() == 1
 
 
 def owner_of(shop: Merchant) -> User:

@@ -4,13 +4,13 @@ browser cannot send the money elsewhere."""
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from accounts.models import Merchant, User
 from accounts.services import confirm_password, mail_owners
-from core.errors import ApiError, ParameterInvalid
+from core.errors import ApiError, ParameterInvalid, Unavailable
 from core.idempotency import create_once, fingerprint
 from core.money import Money
 from core.transactions import with_retries
@@ -18,6 +18,7 @@ from ledger.models import LAST_ANCHOR, BankAccount
 
 DAYS_OF_A_WEEK = 7
 IBAN_REMAINDER, IBAN_DIVISOR = 1, 97  # ISO 7064 MOD 97-10
+MOST_REPLACEMENTS = 10  # of an account while somebody waits for it
 SCHEDULE_FIELDS = ("schedule", "anchor", "minimum")
 
 Schedule = BankAccount.Schedule
@@ -35,11 +36,23 @@ class AccountNumberInvalid(ApiError):
 
 def lock_account_in_use(merchant: Merchant, currency: str) -> BankAccount:
     """Where payouts in this currency go, its row locked until the commit. Raises BankAccountMissing."""
-    in_use = BankAccount.objects.select_for_update().filter(in_use_for=place_of(merchant, currency))
-    account = in_use.first() or in_use.first()  # the one that was waited for may have lost its place meanwhile
+    account = _lock_in_use(merchant, currency)
     if account is None:
         raise BankAccountMissing(f"There is no bank account for {currency}. Add one first.")
     return account
+
+
+def _lock_in_use(merchant: Merchant, currency: str) -> BankAccount | None:
+    """The account in use, locked; None when there is none. Raises Unavailable."""
+    place = place_of(merchant, currency)
+    for _turn in range(MOST_REPLACEMENTS):
+        in_use = BankAccount.objects.filter(in_use_for=place).values_list("pk", flat=True).first()
+        if in_use is None:
+            return None
+        account = BankAccount.objects.select_for_update().get(pk=in_use)
+        if account.in_use_for == place:  # the one that was waited for may have lost its place meanwhile
+            return account
+    raise Unavailable
 
 
 def place_of(merchant: Merchant, currency: str) -> str:
@@ -73,12 +86,10 @@ def add_bank_account(
 
 
 def _replace(merchant: Merchant, by: User, fields: dict[str, Any], terms: dict[str, Any]) -> BankAccount:
-    Merchant.objects.select_for_update().get(pk=merchant.pk)  # two at once: one after the other
-    place = place_of(merchant, fields["currency"])
-    before = BankAccount.objects.filter(in_use_for=place).first()
+    before = _lock_to_replace(merchant, fields["currency"])
     account = BankAccount(
         merchant=merchant,
-        in_use_for=place,
+        in_use_for=place_of(merchant, fields["currency"]),
         last4=fields["account_number"][-4:],
         created_by=by,
         **fields,
@@ -90,6 +101,18 @@ def _replace(merchant: Merchant, by: User, fields: dict[str, Any], terms: dict[s
     account.save(force_insert=True)
     _tell_owners(account, by)
     return account
+
+
+def _lock_to_replace(merchant: Merchant, currency: str) -> BankAccount | None:
+    """The account in use, locked as a payout does, before anything else of the merchant's. Where there is none, the
+    merchant is: of two first accounts at once one comes after the other."""
+    before = _lock_in_use(merchant, currency)
+    if before is None:
+        # As a foreign key locks it, where the database can tell: no payment waits for that.
+        no_key = connection.features.has_select_for_no_key_update
+        Merchant.objects.select_for_update(no_key=no_key).get(pk=merchant.pk)
+        before = _lock_in_use(merchant, currency)
+    return before
 
 
 def change_schedule(account: BankAccount, **terms: Any) -> BankAccount:
