@@ -7,11 +7,11 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from accounts.models import Merchant, User
+from accounts.models import Merchant, Method, User
 from core.encryption import EncryptedTextField
 from core.idempotency import IdempotentRow
 from core.ids import MAX_LENGTH, IdField
-from core.money import CURRENCY_LENGTH, Money
+from core.money import CURRENCY_LENGTH, Money, currency_choices
 from core.queue import QueueRow
 from core.state import Transitions
 
@@ -169,8 +169,10 @@ class Fee(models.Model):
     id = IdField("fee")
     merchant = models.ForeignKey(Merchant, models.PROTECT, related_name="fees")
     payee = models.CharField(max_length=8, choices=Payee.choices)
-    method = models.CharField(max_length=16, blank=True, default="", help_text=_("Empty: every method"))
-    currency = models.CharField(max_length=CURRENCY_LENGTH, help_text=_("ISO 4217"))
+    method = models.CharField(
+        max_length=16, choices=Method.choices, blank=True, default="", help_text=_("Empty: every method")
+    )
+    currency = models.CharField(max_length=CURRENCY_LENGTH, choices=currency_choices, help_text=_("ISO 4217"))
     basis_points = models.PositiveIntegerField(default=0, help_text=_("Hundredths of a percent"))
     fixed = models.PositiveBigIntegerField(default=0, help_text=_("Minor units"))
 
