@@ -3,11 +3,14 @@
 from datetime import UTC, datetime
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
 from accounts.services import add_member, create_key
 from core.mail import Email
 from ledger.models import BankAccount, Halt, Payout
+from ledger.services import run_schedule
 from ledger.tests.conftest import ACCOUNT, PASSWORD
 
 pytestmark = pytest.mark.django_db
@@ -152,6 +155,13 @@ class TestSchedule:
         earn(10)
         later(days=1)
         assert [row["amount"] for row in read("payouts")["payouts"]] == [60]
+
+    def test_reads_a_balance_and_no_entries_until_there_is_enough(self, earn, bank):
+        bank(schedule="daily", minimum=60)
+        earn(50)
+        with CaptureQueriesContext(connection) as queries:
+            run_schedule(BankAccount.objects.get())
+        assert not any("ledger_payoutline" in query["sql"] for query in queries)
 
     def test_waits_for_the_books(self, earn, bank, read, later):
         earn(50)
