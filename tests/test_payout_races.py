@@ -23,6 +23,7 @@ from ledger.verification import verify
 from notifications.models import Event
 from payments.models import Payment
 from refunds.models import Refund
+from sandbox import transfers
 from sandbox.models import Transfer
 from tests.threads import at_once
 
@@ -176,6 +177,17 @@ class TestAPayout:
         replace = partial(add_bank_account, shop, by=owner_of(shop), password=PASSWORD, key=None, **details)
         at_once([replace] * 4)
         assert BankAccount.objects.filter(in_use_for=f"{shop.pk} EUR").count() == 1
+
+
+@pytest.mark.usefixtures("funds")
+class TestTransfersOfTheSandbox:
+    def test_send_no_more_than_it_holds(self, shop):
+        def send(number: int) -> str:
+            details = {"account": shop.pk, "amount": 8000, "currency": "USD", "account_number": "000123456789"}
+            return transfers.create_transfer(key=f"po_{number}", **details)["status"]
+
+        assert sorted(at_once([partial(send, number) for number in range(4)])) == [*["failed"] * 3, "in_transit"]
+        assert transfers.held_for(shop.pk, "USD") == 2000
 
 
 def owner_of(shop: Merchant) -> User:
