@@ -14,10 +14,10 @@ from core.errors import ApiError, ParameterInvalid, Unavailable
 from core.idempotency import create_once, fingerprint
 from core.money import Money
 from core.transactions import with_retries
+from ledger.iban import is_mistyped
 from ledger.models import LAST_ANCHOR, BankAccount
 
 DAYS_OF_A_WEEK = 7
-IBAN_REMAINDER, IBAN_DIVISOR = 1, 97  # ISO 7064 MOD 97-10
 MOST_REPLACEMENTS = 10  # of an account while somebody waits for it
 SCHEDULE_FIELDS = ("schedule", "anchor", "minimum")
 
@@ -31,7 +31,7 @@ class BankAccountMissing(ApiError):
 
 class AccountNumberInvalid(ApiError):
     code = "account_number_invalid"
-    message = "This IBAN is mistyped: its check digits do not fit."
+    message = "This IBAN is mistyped: its length or its check digits do not fit."
 
 
 def lock_account_in_use(merchant: Merchant, currency: str) -> BankAccount:
@@ -71,7 +71,8 @@ def add_bank_account(
     IdempotencyKeyReused.
     """
     confirm_password(by, password, param="password")
-    check_iban(fields["account_number"])
+    if is_mistyped(fields["account_number"], fields["country"]):
+        raise AccountNumberInvalid(param="account_number")
     hidden = salted_hmac("ledger.bank_account", fields["account_number"], algorithm="sha256").hexdigest()
     body = fingerprint({**fields, "account_number": hidden})
     terms = {name: fields.pop(name) for name in SCHEDULE_FIELDS if name in fields}
@@ -168,15 +169,6 @@ def next_time(account: BankAccount, after: datetime) -> datetime | None:
     while not fits(day):
         day += timedelta(days=1)
     return datetime.combine(day, time(), UTC)
-
-
-def check_iban(number: str) -> None:
-    """An account number that begins as an IBAN does must be one (ISO 13616). Raises AccountNumberInvalid."""
-    if not (number[:2].isalpha() and number[2:4].isdigit()):
-        return
-    digits = "".join(str(int(character, 36)) for character in number[4:] + number[:4])
-    if int(digits) % IBAN_DIVISOR != IBAN_REMAINDER:
-        raise AccountNumberInvalid(param="account_number")
 
 
 def _tell_owners(account: BankAccount, by: User) -> None:

@@ -88,6 +88,35 @@ class TestAdding:
         assert (response.status_code, error["code"], error["param"]) == (400, code, param)
         assert not BankAccount.objects.exists()
 
+    @pytest.mark.parametrize(
+        ("country", "number"),
+        [
+            ("US", "NZ12345678"),
+            ("US", "DE12345678"),
+            ("IN", "AB12345678901234"),
+            ("GB", "31926819"),
+            ("GB", "GB82WEST12345698765432"),
+            ("US", "DE89370400440532013000"),
+            ("MT", "MT84MALT011000012345MTLCAST001S"),
+        ],
+    )
+    def test_takes_numbers_of_every_country(self, bank, country, number):
+        bank(country=country, account_number=number)
+
+    @pytest.mark.parametrize(
+        ("country", "number"),
+        [
+            ("DE", "DE8937040044053201300"),  # a digit is missing
+            ("DE", "DE893704004405320130001"),
+            ("DE", "ED89370400440532013000"),
+            ("US", "DE89370400440532013001"),
+            ("FR", "GB82WEST12345698765433"),
+        ],
+    )
+    def test_refuses_an_iban_that_is_mistyped(self, call, country, number):
+        body = {**ACCOUNT, "country": country, "account_number": number, "password": PASSWORD}
+        assert call("POST", "bank-accounts", **body).json()["error"]["code"] == "account_number_invalid"
+
     def test_is_for_people_only(self, api, shop, finance):
         _row, secret = create_key(
             shop, by=finance, by_role="owner", key=None, name="Shop", scopes=["payouts:read", "payouts:write"]
