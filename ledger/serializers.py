@@ -78,7 +78,7 @@ class ScheduleChange(StrictSerializer):
         maximum=LAST_ANCHOR,
         pattern="^(0?[1-9]|1[0-9]|2[0-8])$",
         required=False,
-        help_text="Weekly: 1 is Monday, 7 Sunday. Monthly: the day, to 28",
+        help_text="Weekly: 1 is Monday, 7 Sunday. Monthly: the day, to 28. 1 for another schedule when absent",
     )
     minimum = AmountField(
         required=False,

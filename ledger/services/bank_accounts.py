@@ -18,6 +18,7 @@ from ledger.iban import is_mistyped
 from ledger.models import LAST_ANCHOR, BankAccount
 
 DAYS_OF_A_WEEK = 7
+FIRST_ANCHOR = 1
 MOST_REPLACEMENTS = 10  # of an account while somebody waits for it
 SCHEDULE_FIELDS = ("schedule", "anchor", "minimum")
 
@@ -145,8 +146,9 @@ def _retire(account: BankAccount) -> None:
 
 
 def _set_schedule(account: BankAccount, **terms: Any) -> None:
-    account.schedule = terms.get("schedule", account.schedule)
-    account.anchor = terms.get("anchor", account.anchor)
+    before, account.schedule = account.schedule, terms.get("schedule", account.schedule)
+    # A day of the month is none of the week: with another schedule the anchor begins anew, unless it is sent.
+    account.anchor = terms.get("anchor", account.anchor if account.schedule == before else FIRST_ANCHOR)
     most = DAYS_OF_A_WEEK if account.schedule == Schedule.WEEKLY else LAST_ANCHOR
     if account.anchor > most:
         raise ParameterInvalid(f"The anchor of a {account.schedule} schedule is from 1 to {most}.", param="anchor")

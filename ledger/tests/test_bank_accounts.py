@@ -164,6 +164,23 @@ class TestSchedule:
         response = call("PATCH", f"bank-accounts/{bank()}", **terms)
         assert response.json()["bank_account"]["next_payout_at"] == next_payout_at
 
+    @pytest.mark.parametrize(
+        ("terms", "anchor"),
+        [
+            ({"schedule": "weekly"}, 1),
+            ({"schedule": "daily"}, 1),
+            ({"schedule": "weekly", "anchor": 5}, 5),
+            ({"schedule": "monthly"}, 15),
+            ({"minimum": 10}, 15),
+        ],
+    )
+    def test_of_another_kind_begins_on_its_first_day_unless_another_is_sent(self, bank, call, terms, anchor):
+        account = bank(schedule="monthly", anchor=15)
+        response = call("PATCH", f"bank-accounts/{account}", **terms)
+        assert (response.status_code, response.json()["bank_account"]["anchor"]) == (200, anchor)
+        replaced = call("GET", f"bank-accounts/{bank(**terms)}").json()["bank_account"]
+        assert replaced["anchor"] == anchor
+
     def test_pays_out_all_that_is_available_each_time(self, earn, bank, read, later):
         bank(schedule="daily")
         earn(50)
