@@ -89,7 +89,15 @@ class ScheduleChange(StrictSerializer):
     examples = {name: examples.BANK_ACCOUNT_REQUEST[name] for name in ("schedule", "anchor", "minimum")}
 
 
-class BankAccountRequest(ScheduleChange):
+class PasswordAgain(StrictSerializer):
+    """That it is the person who asks, and not somebody at their open browser."""
+
+    password = PasswordField(help_text="Your own, once more")
+
+    examples = {"password": "…"}
+
+
+class BankAccountRequest(PasswordAgain, ScheduleChange):
     """Where payouts in a currency go from now on."""
 
     currency = CurrencyField(help_text="ISO 4217; one account for each")
@@ -110,8 +118,6 @@ class BankAccountRequest(ScheduleChange):
         max_length=MAX_ACCOUNT_NUMBER,
         help_text="Or the IBAN. It is kept encrypted, and only its end is ever shown",
     )
-    password = PasswordField(help_text="Your own, once more")
-
     examples = examples.BANK_ACCOUNT_REQUEST
 
 

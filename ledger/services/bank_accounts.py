@@ -1,5 +1,5 @@
-"""Where payouts go, and when they leave by themselves. New details take the password again: whoever finds an open
-browser cannot send the money elsewhere."""
+"""Where payouts go, and when they leave by themselves. Other details, or none, take the password again: whoever finds
+an open browser cannot send the money elsewhere, or keep it from leaving."""
 
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
@@ -101,7 +101,7 @@ def _replace(merchant: Merchant, by: User, fields: dict[str, Any], terms: dict[s
         _retire(before)
     _set_schedule(account, **terms)
     account.save(force_insert=True)
-    _tell_owners(account, by)
+    _tell_owners("new_bank_account", account, by)
     return account
 
 
@@ -127,10 +127,15 @@ def change_schedule(account: BankAccount, **terms: Any) -> BankAccount:
     return locked
 
 
-def remove_bank_account(account: BankAccount) -> None:
-    """No further payouts go there. Raises BankAccountMissing when it is not in use."""
+def remove_bank_account(account: BankAccount, *, by: User, password: str) -> BankAccount:
+    """No further payouts go there; the owners are told by mail. Raises CurrentPasswordWrong, BankAccountMissing when it
+    is not in use."""
+    confirm_password(by, password, param="password")
     with transaction.atomic():
-        _retire(_locked(account))
+        locked = _locked(account)
+        _retire(locked)
+        _tell_owners("bank_account_removed", locked, by)
+    return locked
 
 
 def _locked(account: BankAccount) -> BankAccount:
@@ -173,11 +178,11 @@ def next_time(account: BankAccount, after: datetime) -> datetime | None:
     return datetime.combine(day, time(), UTC)
 
 
-def _tell_owners(account: BankAccount, by: User) -> None:
+def _tell_owners(template: str, account: BankAccount, by: User) -> None:
     context = {
         "merchant": account.merchant.name,
         "currency": account.currency,
         "last4": account.last4,
         "by": by.get_full_name(),
     }
-    mail_owners(account.merchant, "new_bank_account", context)
+    mail_owners(account.merchant, template, context)

@@ -128,20 +128,38 @@ class TestAdding:
 
 
 class TestRemoving:
+    @pytest.mark.parametrize(
+        ("body", "code"),
+        [({}, "parameter_missing"), ({"password": "not that one 1"}, "current_password_wrong")],
+    )
+    def test_takes_the_password_again(self, bank, call, body, code):
+        response = call("POST", f"bank-accounts/{bank()}/remove", **body)
+        assert (response.status_code, response.json()["error"]["code"]) == (400, code)
+        assert BankAccount.objects.get().is_in_use
+        assert not Email.objects.filter(template="bank_account_removed").exists()
+
+    def test_tells_the_owners(self, bank, call, shop):
+        owner = User.objects.create(email="owner@shop.example.com")
+        add_member(shop, owner, "owner")
+        call("POST", f"bank-accounts/{bank()}/remove", password=PASSWORD)
+        mail = Email.objects.get(template="bank_account_removed")
+        assert (mail.to, "6789" in mail.context, "Finance" in mail.context) == (owner.email, True, True)
+
     def test_ends_payouts_to_it(self, earn, bank, call):
         earn(50)
         account = bank(schedule="daily")
-        response = call("DELETE", f"bank-accounts/{account}")
+        response = call("POST", f"bank-accounts/{account}/remove", password=PASSWORD)
         assert (response.status_code, response.json()["bank_account"]["in_use"]) == (200, False)
         assert call("POST", "payouts").json()["error"]["code"] == "bank_account_missing"
-        assert call("DELETE", f"bank-accounts/{account}").json()["error"]["code"] == "bank_account_missing"
+        again = call("POST", f"bank-accounts/{account}/remove", password=PASSWORD)
+        assert again.json()["error"]["code"] == "bank_account_missing"
         assert call("PATCH", f"bank-accounts/{account}", schedule="daily").status_code == 409
 
     def test_leaves_a_payout_on_its_way_alone(self, earn, bank, call, later, read):
         earn(50)
         account = bank()
         payout = call("POST", "payouts").json()["payout"]["id"]
-        call("DELETE", f"bank-accounts/{account}")
+        call("POST", f"bank-accounts/{account}/remove", password=PASSWORD)
         later(minutes=2)
         later(seconds=6)
         assert read(f"payouts/{payout}")["payout"]["status"] == "paid"
