@@ -41,7 +41,6 @@ class Books:
             Settlement(
                 id=self._id("stl", at),
                 capture=journal,
-                amount=txn.amount,
                 due_at=None if settled else max(due_at, self.end + REST),
             )
         )

@@ -51,6 +51,11 @@ def read_currency(code: object) -> str:
     return code
 
 
+def currency_choices() -> list[tuple[str, str]]:
+    """Of a form's field."""
+    return [(code, f"{code} {name}") for code, name in sorted(CURRENCY_NAMES.items())]
+
+
 @dataclass(frozen=True, slots=True)
 class Money:
     """`amount` in minor units of `currency` (ISO 4217)."""

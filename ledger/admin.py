@@ -67,9 +67,9 @@ class JournalAdmin(ReadOnlyAdmin):
 
 @admin.register(Halt)
 class HaltAdmin(ReadOnlyAdmin):
-    list_display = ("reason", "created_at", "lifted_at")
+    list_display = ("reason", "created_at", "lifted_at", "lifted_by")
     search_by = {"": "reason__contains"}
-    fields = ("reason", "created_at", "lifted_at")
+    fields = ("reason", "created_at", "lifted_at", "lifted_by", "lifted_because", "stood")
 
 
 @admin.register(Fee)

@@ -7,11 +7,11 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from accounts.models import Merchant, User
+from accounts.models import Merchant, Method, User
 from core.encryption import EncryptedTextField
 from core.idempotency import IdempotentRow
 from core.ids import MAX_LENGTH, IdField
-from core.money import CURRENCY_LENGTH, Money
+from core.money import CURRENCY_LENGTH, Money, currency_choices
 from core.queue import QueueRow
 from core.state import Transitions
 
@@ -61,6 +61,20 @@ class Kind(models.TextChoices):
     PAYOUT_CREATED = "payout_created", _("Payout created")
     PAYOUT_PAID = "payout_paid", _("Payout paid")
     REVERSAL = "reversal", _("Reversal")
+
+
+# What each fact debits and what it credits; a reversal books the opposite of another journal.
+POSTINGS: dict[Kind, tuple[Account, Account]] = {
+    Kind.CAPTURE: (Account.PROVIDER_RECEIVABLE, Account.MERCHANT_PENDING),
+    Kind.FEE: (Account.MERCHANT_PENDING, Account.FEES),
+    Kind.SETTLEMENT: (Account.MERCHANT_PENDING, Account.MERCHANT_AVAILABLE),
+    Kind.REFUND_RESERVED: (Account.MERCHANT_AVAILABLE, Account.REFUND_CLEARING),
+    Kind.REFUND_SUCCEEDED: (Account.REFUND_CLEARING, Account.PROVIDER_RECEIVABLE),
+    Kind.CHARGEBACK: (Account.MERCHANT_AVAILABLE, Account.DISPUTE_HOLD),
+    Kind.CHARGEBACK_LOST: (Account.DISPUTE_HOLD, Account.PROVIDER_RECEIVABLE),
+    Kind.PAYOUT_CREATED: (Account.MERCHANT_AVAILABLE, Account.PAYOUT_CLEARING),
+    Kind.PAYOUT_PAID: (Account.PAYOUT_CLEARING, Account.PROVIDER_RECEIVABLE),
+}
 
 
 class Journal(models.Model):
@@ -114,18 +128,16 @@ class Entry(models.Model):
 
 
 class Settlement(QueueRow):
-    """Captured money that becomes available at `due_at`."""
+    """Captured money, less its fee, that becomes available at `due_at`. How much that is, the books say."""
 
     id = IdField("stl")
     capture = models.OneToOneField(Journal, models.PROTECT, related_name="settlement")
-    amount = models.PositiveBigIntegerField(help_text=_("Minor units, without fees"))
 
     class Meta:
         ordering = ("-id",)
-        constraints = [models.CheckConstraint(condition=Q(amount__gt=0), name="settlement_amount_above_zero")]
 
     def __str__(self) -> str:
-        return f"{self.amount} of {self.capture_id}"
+        return f"of {self.capture_id}"
 
 
 class Snapshot(models.Model):
@@ -157,8 +169,10 @@ class Fee(models.Model):
     id = IdField("fee")
     merchant = models.ForeignKey(Merchant, models.PROTECT, related_name="fees")
     payee = models.CharField(max_length=8, choices=Payee.choices)
-    method = models.CharField(max_length=16, blank=True, default="", help_text=_("Empty: every method"))
-    currency = models.CharField(max_length=CURRENCY_LENGTH, help_text=_("ISO 4217"))
+    method = models.CharField(
+        max_length=16, choices=Method.choices, blank=True, default="", help_text=_("Empty: every method")
+    )
+    currency = models.CharField(max_length=CURRENCY_LENGTH, choices=currency_choices, help_text=_("ISO 4217"))
     basis_points = models.PositiveIntegerField(default=0, help_text=_("Hundredths of a percent"))
     fixed = models.PositiveBigIntegerField(default=0, help_text=_("Minor units"))
 
@@ -179,6 +193,10 @@ class Halt(models.Model):
     reason = models.TextField()
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     lifted_at = models.DateTimeField(null=True, blank=True)
+    # Of one that was lifted in spite of what `stood`: that alone does not halt payouts again.
+    lifted_by = models.CharField(max_length=NAME_LENGTH, blank=True, default="")
+    lifted_because = models.TextField(blank=True, default="")
+    stood = models.TextField(blank=True, default="")
 
     class Meta:
         ordering = ("-id",)

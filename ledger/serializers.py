@@ -79,7 +79,7 @@ class ScheduleChange(StrictSerializer):
         maximum=LAST_ANCHOR,
         pattern="^(0?[1-9]|1[0-9]|2[0-8])$",
         required=False,
-        help_text="Weekly: 1 is Monday, 7 Sunday. Monthly: the day, to 28",
+        help_text="Weekly: 1 is Monday, 7 Sunday. Monthly: the day, to 28. 1 for another schedule when absent",
     )
     minimum = AmountField(
         required=False,
@@ -90,7 +90,15 @@ class ScheduleChange(StrictSerializer):
     examples = {name: examples.BANK_ACCOUNT_REQUEST[name] for name in ("schedule", "anchor", "minimum")}
 
 
-class BankAccountRequest(KeyedSerializer, ScheduleChange):
+class PasswordAgain(StrictSerializer):
+    """That it is the person who asks, and not somebody at their open browser."""
+
+    password = PasswordField(help_text="Your own, once more")
+
+    examples = {"password": "…"}
+
+
+class BankAccountRequest(KeyedSerializer, PasswordAgain, ScheduleChange):
     """Where payouts in a currency go from now on."""
 
     currency = CurrencyField(help_text="ISO 4217; one account for each")
@@ -111,8 +119,6 @@ class BankAccountRequest(KeyedSerializer, ScheduleChange):
         max_length=MAX_ACCOUNT_NUMBER,
         help_text="Or the IBAN. It is kept encrypted, and only its end is ever shown",
     )
-    password = PasswordField(help_text="Your own, once more")
-
     examples = examples.BANK_ACCOUNT_REQUEST
 
 

@@ -12,6 +12,13 @@ TABLES = ("ledger_journal", "ledger_entry", "ledger_payoutline")
 ACTIONS = ("UPDATE", "DELETE")
 MESSAGE = "What is booked is never changed; book a reversal."
 FUNCTION = "ledger_refuse"
+# Name and table of each trigger that fires: PostgreSQL can disable one, or have it fire for a replica only.
+CATALOGUES = {
+    "postgresql": "SELECT tgname, tgrelid::regclass::text FROM pg_trigger WHERE tgenabled IN ('O', 'A')",
+    "sqlite": "SELECT name, tbl_name FROM sqlite_master WHERE type = 'trigger'",
+    "mysql": "SELECT trigger_name, event_object_table FROM information_schema.triggers "
+    "WHERE trigger_schema = DATABASE()",
+}
 
 
 def name_of(table: str, action: str) -> str:
@@ -55,14 +62,10 @@ def remove(connection: Any, tables: Sequence[str] = TABLES) -> None:
 
 
 def missing(connection: Any) -> list[str]:
-    """The triggers that should be there and are not."""
-    catalogues = {
-        "postgresql": "SELECT tgname FROM pg_trigger",
-        "sqlite": "SELECT name FROM sqlite_master WHERE type = 'trigger'",
-        "mysql": "SELECT trigger_name FROM information_schema.triggers WHERE trigger_schema = DATABASE()",
-    }
+    """The triggers that should stand on their tables, and do not, or are disabled."""
     with connection.cursor() as cursor:
-        cursor.execute(catalogues[connection.vendor])
-        there = {name for (name,) in cursor.fetchall()}
-    wanted = [name_of(table, action) for table in TABLES for action in ACTIONS]
-    return [name for name in wanted if name not in there]
+        cursor.execute(CATALOGUES[connection.vendor])
+        there = set(cursor.fetchall())
+    actions = (*ACTIONS, "TRUNCATE") if connection.vendor == "postgresql" else ACTIONS
+    wanted = [(name_of(table, action), table) for table in TABLES for action in actions]
+    return [name for name, table in wanted if (name, table) not in there]

@@ -1,27 +1,50 @@
 """Whether the books agree: with themselves here, and with each app's own rows by the checks that it adds in its
 `books.py`. A check answers with faults, each of which names the row; docs/operating.md lists the rules, L1 to L9."""
 
+import logging
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.db import connection
-from django.db.models import Count, Exists, F, Max, Min, OuterRef, Sum
+from django.db.models import (
+    Case,
+    CharField,
+    Count,
+    Exists,
+    F,
+    Max,
+    Min,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Sum,
+    Value,
+    When,
+)
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.module_loading import autodiscover_modules
 
 from ledger import triggers
-from ledger.models import BALANCE_OF, NEVER_NEGATIVE, Account, Entry, Halt, Journal, Kind, Snapshot
+from ledger.models import BALANCE_OF, NEVER_NEGATIVE, POSTINGS, Account, Entry, Halt, Journal, Kind, Snapshot
+
+logger = logging.getLogger(__name__)
 
 MAX_FAULTS = 20  # of one check; the first ones are enough to begin with
 
 
 @dataclass(frozen=True)
 class Fault:
-    """`rule` is the invariant's name, `row` the id of what breaks it."""
+    """`rule` is the invariant's name, `row` the id of what breaks it; or, where it is `unchecked`, of what nobody could
+    look at, which says nothing about it."""
 
     rule: str
     row: str
     text: str
+    unchecked: bool = False
 
     def __str__(self) -> str:
         return f"{self.rule} {self.row}: {self.text}"
@@ -37,22 +60,38 @@ def check(function: Check) -> Check:
 
 
 def verify() -> list[Fault]:
-    """Runs every check and answers with what is wrong."""
+    """Runs every check and answers with what is wrong, and with what could not be looked at."""
     autodiscover_modules("books")
+    return [fault for function in checks for fault in _first(function)]
+
+
+def _first(function: Check) -> list[Fault]:
+    """The first MAX_FAULTS of a check, and as many that it could not look at; and how many more there are of each."""
     faults: list[Fault] = []
-    for function in checks:
-        for number, fault in enumerate(function()):
-            if number == MAX_FAULTS:
-                break
+    numbers: Counter[bool] = Counter()
+    for fault in function():
+        numbers[fault.unchecked] += 1
+        if numbers[fault.unchecked] <= MAX_FAULTS:
             faults.append(fault)
-    return faults
+    more = {unchecked: number - MAX_FAULTS for unchecked, number in numbers.items() if number > MAX_FAULTS}
+    return faults + [Fault(faults[0].rule, function.__name__, f"{more[it]} more", unchecked=it) for it in more]
 
 
+def without_statement(name: str, merchant: str, error: Exception) -> Fault:
+    """For a check that asks a provider or a bank, and gets no answer."""
+    return Fault("L6", merchant, f"{name} gives no statement of it, so nothing was compared: {error}", unchecked=True)
+
+
+# --- Halts ------------------------------------------------------------------------------------
 def verify_and_halt() -> int:
-    """The nightly check: a fault halts payouts until a person has lifted it. Answers 0: nothing is left to do."""
-    faults = verify()
-    if faults and not is_halted():
-        Halt.objects.create(reason="\n".join(map(str, faults)))
+    """The nightly check: a fault halts payouts until a person has lifted it, unless all that is found is what stood
+    when the last halt was lifted. Answers 0: nothing is left to do."""
+    found = verify()
+    for fault in found:
+        logger.warning("%s", fault)
+    new = {str(fault) for fault in found if not fault.unchecked} - _known()
+    if new and not is_halted():
+        Halt.objects.create(reason=_listed(found))
     return 0
 
 
@@ -60,16 +99,67 @@ def is_halted() -> bool:
     return Halt.objects.filter(lifted_at=None).exists()
 
 
-def lift_halts() -> int:
-    """A person has looked: payouts may go on."""
-    return Halt.objects.filter(lifted_at=None).update(lifted_at=timezone.now())
+def lift_halts(found: list[Fault], *, before: datetime, by: str = "", because: str = "") -> int:
+    """A person has looked: payouts may go on. Of the halts that are older than this look at the books, with what it
+    has `found`, who lifts them in spite of that, and why."""
+    halts = Halt.objects.filter(lifted_at=None, created_at__lt=before)
+    return halts.update(lifted_at=timezone.now(), lifted_by=by, lifted_because=because, stood=_listed(found))
 
 
-def standing(kind: Kind) -> Exists:
-    """For annotate(): whether the row, by its `amount` and `currency`, is booked as this, and not reversed."""
-    journals = Journal.objects.filter(kind=kind, source_id=OuterRef("pk"), reversed_by=None)
-    entries = Entry.objects.filter(amount=OuterRef(OuterRef("amount")), currency=OuterRef(OuterRef("currency")))
-    return Exists(journals.filter(Exists(entries.filter(journal=OuterRef("pk")))))
+def _known() -> set[str]:
+    last = Halt.objects.exclude(lifted_at=None).order_by("lifted_at").last()
+    return set(last.stood.splitlines()) if last else set()
+
+
+def _listed(found: list[Fault]) -> str:
+    return "\n".join(map(str, found))
+
+
+# --- Rows and their journals ------------------------------------------------------------------
+# The rows that are booked as each kind; each app adds its own. A kind that no app adds is booked for nobody.
+SOURCES: dict[Kind, QuerySet] = {}
+
+# What a row says of a kind in its books, by booked().
+NOT, STANDS, REVERSED, OTHERWISE = "not", "stands", "reversed", "with other money"
+
+
+def booked(kind: Kind, amount: str = "amount") -> Coalesce:
+    """For annotate(): how a row with `merchant`, `currency` and this field of minor units is booked as this kind."""
+    lines = Entry.objects.filter(journal=OuterRef("pk"), amount=OuterRef(OuterRef(amount)))
+    as_told = Q(Exists(lines), merchant=OuterRef("merchant"), currency=OuterRef("currency"))
+    state = Case(
+        When(~as_told, then=Value(OTHERWISE)),
+        When(Exists(Journal.objects.filter(reverses=OuterRef("pk"))), then=Value(REVERSED)),
+        default=Value(STANDS),
+        output_field=CharField(),
+    )
+    journals = Journal.objects.filter(kind=kind, source_id=OuterRef("pk"))
+    return Coalesce(Subquery(journals.annotate(state=state).values("state")), Value(NOT))
+
+
+@check
+def every_journal_has_its_row() -> Iterator[Fault]:
+    """L8: nothing is booked for a row that is not there, or that is none to be booked so."""
+    for kind in POSTINGS:
+        rows = SOURCES.get(kind)
+        journals = Journal.objects.filter(kind=kind)
+        if rows is not None:
+            journals = journals.exclude(Exists(rows.filter(pk=OuterRef("source_id"))))
+        for journal in journals.iterator():
+            yield Fault("L8", journal.pk, f"{journal.kind} of {journal.source_id}: there is nothing to be booked so")
+
+
+@check
+def journals_are_of_their_kind() -> Iterator[Fault]:
+    """L8: a journal has one line on each of the two accounts of its kind, on its side."""
+    for kind, (debit, credit) in POSTINGS.items():
+        journals = Journal.objects.filter(kind=kind).annotate(
+            lines=Count("entries"),
+            debits=Count("entries", filter=Q(entries__account=debit, entries__amount__gt=0)),
+            credits=Count("entries", filter=Q(entries__account=credit, entries__amount__lt=0)),
+        )
+        for journal in journals.exclude(lines=2, debits=1, credits=1).iterator():
+            yield Fault("L8", journal.pk, f"its entries are not those of a {journal.kind}")
 
 
 # --- The books with themselves ----------------------------------------------------------------
@@ -95,16 +185,30 @@ def entries_are_not_zero() -> Iterator[Fault]:
 @check
 def nothing_can_be_changed() -> Iterator[Fault]:
     for name in triggers.missing(connection):
-        yield Fault("L3", name, "this trigger is not in the database")
+        yield Fault("L3", name, "this trigger is not in the database, or is disabled")
+
+
+@check
+def reversals_reverse() -> Iterator[Fault]:
+    """L3: a reversal, and nothing else, says which journal it reverses: one of the same merchant and currency that is
+    none itself."""
+    same = Q(merchant=F("reverses__merchant"), currency=F("reverses__currency"), source_id=F("reverses"))
+    right = same & Q(kind=Kind.REVERSAL, reverses__isnull=False) & ~Q(reverses__kind=Kind.REVERSAL)
+    reversals = Journal.objects.filter(Q(kind=Kind.REVERSAL) | Q(reverses__isnull=False))
+    for journal in reversals.exclude(right).iterator():
+        yield Fault("L3", journal.pk, f"{journal.kind} of {journal.source_id} reverses {journal.reverses_id}")
 
 
 @check
 def reversals_are_opposites() -> Iterator[Fault]:
-    for journal in Journal.objects.exclude(reverses=None).iterator():
-        ours = sorted((entry.account, -entry.amount) for entry in journal.entries.all())
-        theirs = sorted(Entry.objects.filter(journal_id=journal.reverses_id).values_list("account", "amount"))
-        if ours != theirs:
-            yield Fault("L3", journal.pk, f"it is not the opposite of {journal.reverses_id}")
+    """L3: a reversal has two lines, each the opposite of one of the journal that it reverses."""
+    opposite = Entry.objects.filter(
+        journal=OuterRef(OuterRef("reverses")), account=OuterRef("account"), amount=-OuterRef("amount")
+    )
+    strange = Entry.objects.filter(~Exists(opposite), journal=OuterRef("pk"))
+    reversals = Journal.objects.filter(reverses__isnull=False)
+    for journal in reversals.annotate(lines=Count("entries")).exclude(~Exists(strange), lines=2).iterator():
+        yield Fault("L3", journal.pk, f"it is not the opposite of {journal.reverses_id}")
 
 
 @check

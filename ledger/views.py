@@ -22,6 +22,7 @@ from ledger.serializers import (
     BankAccountRequest,
     EntryDetails,
     MerchantBalance,
+    PasswordAgain,
     PayoutDetails,
     PayoutEntry,
     PayoutRequest,
@@ -125,7 +126,7 @@ class BankAccountsView(BankAccountView):
 class OneBankAccountView(BankAccountView):
     """One bank account."""
 
-    needs = {"GET": "payouts:read", "PATCH": "payouts:write", "DELETE": "bank_accounts:write"}
+    needs = {"GET": "payouts:read", "PATCH": "payouts:write"}
 
     @described("getBankAccount", "One bank account", BankAccountDetails, tag=PAYOUTS)
     def get(self, request: Request, account_id: str) -> Response:
@@ -145,16 +146,26 @@ class OneBankAccountView(BankAccountView):
         terms = read_body(ScheduleChange, request, partial=True)
         return self.show(services.change_schedule(self.find(account_id), **terms), "Schedule changed.")
 
+
+class RemoveBankAccountView(BankAccountView):
+    """No further payouts go to a bank account."""
+
+    needs = {"POST": "bank_accounts:write"}
+    throttles = {"POST": [LogInThrottle, OwnAccountThrottle]}
+
     @described(
         "removeBankAccount",
-        "Have no further payouts go there",
+        "Have no further payouts go to a bank account",
         BankAccountDetails,
         tag=PAYOUTS,
-        errors=(services.BankAccountMissing,),
+        body=PasswordAgain,
+        errors=(CurrentPasswordWrong, services.BankAccountMissing),
+        description="The owners are told by mail. Those on their way still arrive.",
     )
-    def delete(self, request: Request, account_id: str) -> Response:
-        services.remove_bank_account(self.find(account_id))
-        return self.show(self.find(account_id), "No further payouts go there.")
+    def post(self, request: Request, account_id: str) -> Response:
+        account = self.find(account_id)
+        removed = services.remove_bank_account(account, by=self.user, **read_body(PasswordAgain, request))
+        return self.show(removed, "No further payouts go there.")
 
 
 # --- Payouts ----------------------------------------------------------------------------------

@@ -70,7 +70,7 @@ MAILS = [
     Mail("endpoint_disabled", (ENDPOINT_DISABLED,), "A webhook endpoint was disabled", "webhooks:write"),
 ]
 # The merchant's other mails: its log has them, and no switch.
-FROM_ELSEWHERE = ["invitation", "new_api_key", "new_bank_account"]
+FROM_ELSEWHERE = ["invitation", "new_api_key", "new_bank_account", "bank_account_removed"]
 TEMPLATES = [(template, template) for template in [*(mail.template for mail in MAILS), *FROM_ELSEWHERE]]
 OF_EVENT: dict[str, list[Mail]] = {}
 for _mail in MAILS:

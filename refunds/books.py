@@ -13,7 +13,7 @@ from django.utils import timezone
 from accounts.models import Merchant
 from core.money import Money
 from ledger.models import Account, Entry, Kind
-from ledger.verification import Fault, check, standing
+from ledger.verification import NOT, REVERSED, SOURCES, STANDS, Fault, booked, check, without_statement
 from payments.models import Payment, ProviderNotice, Transaction
 from payments.providers import PROVIDERS, Movement, Provider, ProviderUnavailable
 from payments.services.status import FINAL
@@ -21,6 +21,8 @@ from refunds.models import RESERVED, Refund, Status
 
 BATCH = 500  # lines of a statement that are looked up together
 ON_ITS_WAY = timedelta(hours=1)  # what is younger may not have reached us yet, or them
+
+SOURCES[Kind.REFUND_RESERVED] = SOURCES[Kind.REFUND_SUCCEEDED] = Refund.objects.all()
 
 
 @check
@@ -44,17 +46,17 @@ def payments_hold_what_was_refunded() -> Iterator[Fault]:
 
 @check
 def every_refund_is_booked() -> Iterator[Fault]:
-    """L8: set aside while it lasts, given back once it has succeeded, nothing of it left when it came to nothing."""
-    refunds = Refund.objects.annotate(
-        set_aside=standing(Kind.REFUND_RESERVED), given_back=standing(Kind.REFUND_SUCCEEDED)
-    )
+    """L8: set aside while it lasts, given back once it has succeeded, reversed when it came to nothing."""
+    refunds = Refund.objects.annotate(set_aside=booked(Kind.REFUND_RESERVED), given_back=booked(Kind.REFUND_SUCCEEDED))
     right = (
-        Q(status__in=RESERVED, set_aside=True, given_back=False)
-        | Q(status=Status.SUCCEEDED, set_aside=True, given_back=True)
-        | Q(status__in=[Status.FAILED, Status.CANCELLED], set_aside=False, given_back=False)
+        Q(status__in=RESERVED, set_aside=STANDS, given_back=NOT)
+        | Q(status=Status.SUCCEEDED, set_aside=STANDS, given_back=STANDS)
+        | Q(status=Status.FAILED, set_aside=REVERSED, given_back__in=[NOT, REVERSED])
+        | Q(status=Status.CANCELLED, set_aside=REVERSED, given_back=NOT)
     )
     for refund in refunds.exclude(right).iterator():
-        yield Fault("L8", refund.pk, f"it is {refund.status}; the books say otherwise")
+        found = f"set aside: {refund.set_aside}, given back: {refund.given_back}"
+        yield Fault("L8", refund.pk, f"it is {refund.status}; {found}")
 
 
 # --- The books with the providers -------------------------------------------------------------
@@ -64,16 +66,16 @@ def providers_report_what_is_booked() -> Iterator[Fault]:
     the provider owes us.
 
     In flight, and so no fault: whatever changed within ON_ITS_WAY; a transaction that is open, due to be asked about or
-    parked for review; a line whose notice has not been taken in. A provider that does not answer is no fault of the
-    books. The ids of one merchant's transactions are held in memory, a statement never is.
+    parked for review; a line whose notice has not been taken in. The ids of one merchant's transactions are held in
+    memory, a statement never is.
     """
     for provider in PROVIDERS.values():
         used = Exists(Transaction.objects.filter(merchant=OuterRef("pk"), provider=provider.name))
         for merchant in Merchant.objects.filter(used).iterator():
             try:
                 yield from _differences(provider, merchant)
-            except ProviderUnavailable:
-                continue
+            except ProviderUnavailable as error:
+                yield without_statement(provider.name, merchant.pk, error)
 
 
 def _differences(provider: Provider, merchant: Merchant) -> Iterator[Fault]:

@@ -92,19 +92,26 @@ def _insert_once(transfer: Transfer) -> Transfer:
     """The one transfer of its key: the unique column decides between callers that come at once."""
     existing = Transfer.objects.filter(key=transfer.key).first()
     if existing is None:
-        if transfer.amount > held_for(transfer.account, transfer.currency):
-            transfer.status, transfer.due_at = Transfer.Status.FAILED, None
-            transfer.failure_code = "balance_insufficient"
         try:
-            with transaction.atomic(durable=True):
-                transfer.save(force_insert=True)
-            return transfer
+            return _insert(transfer)
         except IntegrityError:
             existing = Transfer.objects.filter(key=transfer.key).first()
             if existing is None:
                 raise
     check_same_request(existing, transfer.fingerprint)
     return existing
+
+
+@transaction.atomic(durable=True)
+def _insert(transfer: Transfer) -> Transfer:
+    """Those of one account one after the other, by the lock of its first charge: each has what is left of those before.
+    Without a charge there is nothing to transfer."""
+    Charge.objects.select_for_update().filter(account=transfer.account).order_by("pk").first()
+    if transfer.amount > held_for(transfer.account, transfer.currency):
+        transfer.status, transfer.due_at = Transfer.Status.FAILED, None
+        transfer.failure_code = "balance_insufficient"
+    transfer.save(force_insert=True)
+    return transfer
 
 
 def settle_transfer(claimed: Transfer) -> None:

@@ -33,7 +33,6 @@ FORBIDDEN: list[tuple[str, dict[str, Any]]] = [
     ("webhook_delivery_due_while_pending", {"due_at": None}),
     ("webhook_delivery_due_while_pending", {"status": "delivered"}),
     ("entry_is_not_zero", {"amount": 0}),
-    ("settlement_amount_above_zero", {"amount": 0}),
     ("fee_is_not_more_than_all", {"basis_points": 10_001}),
     ("bank_account_due_while_scheduled", {"due_at": NOW}),
     ("bank_account_due_while_scheduled", {"due_at": NOW, "schedule": "daily", "in_use_for": None}),

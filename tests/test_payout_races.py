@@ -23,6 +23,7 @@ from ledger.verification import verify
 from notifications.models import Event
 from payments.models import Payment
 from refunds.models import Refund
+from sandbox import transfers
 from sandbox.models import Transfer
 from tests.threads import at_once
 
@@ -36,6 +37,11 @@ MANY = 8 if connection.vendor == "sqlite" else 30
 ROUNDS = 2 if connection.vendor == "sqlite" else 10
 
 Send = Callable[..., requests.Response]
+
+
+@pytest.fixture(autouse=True)
+def _quick_hashes(settings) -> None:
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture
@@ -150,6 +156,38 @@ class TestAPayout:
             assert answer.status_code == 201, number
         assert Payout.objects.count() == ROUNDS
         assert verify() == []
+
+    def test_comes_through_however_often_its_account_is_replaced(self, post, shop):
+        """Beside payments, which refer to the merchant's row as well."""
+        details = {"country": "US", "holder": "Shop", "account_number": "000123456789", "currency": "USD"}
+        replace = partial(add_bank_account, shop, by=owner_of(shop), password=PASSWORD, key=None, **details)
+
+        def again_and_again(call: Callable[[], Any]) -> Callable[[], list[Any]]:
+            return lambda: [call() for _n in range(ROUNDS)]
+
+        calls = [replace, replace, lambda: post("payouts", amount=0.5), lambda: post("payouts", amount=0.5)]
+        payers = [lambda: post("payments", customer_name="Ada", customer_email="ada@example.com", amount=5)] * 2
+        _one, _other, *answers = at_once(list(map(again_and_again, [*calls, *payers])))
+        assert outcomes([answer for of_one in answers for answer in of_one]) == {"201": 4 * ROUNDS}
+        assert BankAccount.objects.filter(in_use_for__isnull=False).count() == 1
+        assert verify() == []
+
+    def test_finds_one_account_when_two_first_ones_are_added_at_once(self, post, shop):
+        details = {"country": "US", "holder": "Shop", "account_number": "000123456789", "currency": "EUR"}
+        replace = partial(add_bank_account, shop, by=owner_of(shop), password=PASSWORD, key=None, **details)
+        at_once([replace] * 4)
+        assert BankAccount.objects.filter(in_use_for=f"{shop.pk} EUR").count() == 1
+
+
+@pytest.mark.usefixtures("funds")
+class TestTransfersOfTheSandbox:
+    def test_send_no_more_than_it_holds(self, shop):
+        def send(number: int) -> str:
+            details = {"account": shop.pk, "amount": 8000, "currency": "USD", "account_number": "000123456789"}
+            return transfers.create_transfer(key=f"po_{number}", **details)["status"]
+
+        assert sorted(at_once([partial(send, number) for number in range(4)])) == [*["failed"] * 3, "in_transit"]
+        assert transfers.held_for(shop.pk, "USD") == 2000
 
 
 def owner_of(shop: Merchant) -> User:

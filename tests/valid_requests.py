@@ -175,6 +175,7 @@ BODIES: dict[str, Callable[[World, User], Body]] = {
         "password": PASSWORD,
     },
     "bank_account PATCH": lambda world, user: {"schedule": "daily"},
+    "bank_account_remove POST": lambda world, user: {"password": PASSWORD},
     "payouts POST": lambda world, user: {"amount": 1},
     "email_choices PATCH": lambda world, user: {"receipt": False, "payment_received": True},
     "webhook_endpoints POST": lambda world, user: {"url": "https://people.example/hook", "event_types": ["*"]},

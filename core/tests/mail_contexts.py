@@ -29,6 +29,7 @@ CONTEXTS: dict[str, dict[str, str]] = {
     "endpoint_disabled": {"merchant": MERCHANT, "endpoint": "https://shop.example.com/hooks", "reason": "gone"},
     "invitation": {"merchant": MERCHANT, "role": "Finance", "inviter": "Olivia O'Hara", "url": LINK},
     "new_bank_account": {"merchant": MERCHANT, "currency": "USD", "last4": "6789", "by": "Olivia O'Hara"},
+    "bank_account_removed": {"merchant": MERCHANT, "currency": "USD", "last4": "6789", "by": "Olivia O'Hara"},
     "new_api_key": {"merchant": MERCHANT, "key": "Shop server", "last4": "9f3A", "by": "Olivia O'Hara"},
     "new_login": {
         "name": "Jane Doe",

@@ -1,23 +1,25 @@
-"""Where payouts go, and when they leave by themselves. New details take the password again: whoever finds an open
-browser cannot send the money elsewhere."""
+"""Where payouts go, and when they leave by themselves. Other details, or none, take the password again: whoever finds
+an open browser cannot send the money elsewhere, or keep it from leaving."""
 
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from accounts.models import Merchant, User
 from accounts.services import confirm_password, mail_owners
-from core.errors import ApiError, ParameterInvalid
+from core.errors import ApiError, ParameterInvalid, Unavailable
 from core.idempotency import create_once, fingerprint
 from core.money import Money
 from core.transactions import with_retries
+from ledger.iban import is_mistyped
 from ledger.models import LAST_ANCHOR, BankAccount
 
 DAYS_OF_A_WEEK = 7
-IBAN_REMAINDER, IBAN_DIVISOR = 1, 97  # ISO 7064 MOD 97-10
+FIRST_ANCHOR = 1
+MOST_REPLACEMENTS = 10  # of an account while somebody waits for it
 SCHEDULE_FIELDS = ("schedule", "anchor", "minimum")
 
 Schedule = BankAccount.Schedule
@@ -30,16 +32,28 @@ class BankAccountMissing(ApiError):
 
 class AccountNumberInvalid(ApiError):
     code = "account_number_invalid"
-    message = "This IBAN is mistyped: its check digits do not fit."
+    message = "This IBAN is mistyped: its length or its check digits do not fit."
 
 
 def lock_account_in_use(merchant: Merchant, currency: str) -> BankAccount:
     """Where payouts in this currency go, its row locked until the commit. Raises BankAccountMissing."""
-    in_use = BankAccount.objects.select_for_update().filter(in_use_for=place_of(merchant, currency))
-    account = in_use.first() or in_use.first()  # the one that was waited for may have lost its place meanwhile
+    account = _lock_in_use(merchant, currency)
     if account is None:
         raise BankAccountMissing(f"There is no bank account for {currency}. Add one first.")
     return account
+
+
+def _lock_in_use(merchant: Merchant, currency: str) -> BankAccount | None:
+    """The account in use, locked; None when there is none. Raises Unavailable."""
+    place = place_of(merchant, currency)
+    for _turn in range(MOST_REPLACEMENTS):
+        in_use = BankAccount.objects.filter(in_use_for=place).values_list("pk", flat=True).first()
+        if in_use is None:
+            return None
+        account = BankAccount.objects.select_for_update().get(pk=in_use)
+        if account.in_use_for == place:  # the one that was waited for may have lost its place meanwhile
+            return account
+    raise Unavailable
 
 
 def place_of(merchant: Merchant, currency: str) -> str:
@@ -58,7 +72,8 @@ def add_bank_account(
     IdempotencyKeyReused.
     """
     confirm_password(by, password, param="password")
-    check_iban(fields["account_number"])
+    if is_mistyped(fields["account_number"], fields["country"]):
+        raise AccountNumberInvalid(param="account_number")
     hidden = salted_hmac("ledger.bank_account", fields["account_number"], algorithm="sha256").hexdigest()
     body = fingerprint({**fields, "account_number": hidden})
     terms = {name: fields.pop(name) for name in SCHEDULE_FIELDS if name in fields}
@@ -73,12 +88,10 @@ def add_bank_account(
 
 
 def _replace(merchant: Merchant, by: User, fields: dict[str, Any], terms: dict[str, Any]) -> BankAccount:
-    Merchant.objects.select_for_update().get(pk=merchant.pk)  # two at once: one after the other
-    place = place_of(merchant, fields["currency"])
-    before = BankAccount.objects.filter(in_use_for=place).first()
+    before = _lock_to_replace(merchant, fields["currency"])
     account = BankAccount(
         merchant=merchant,
-        in_use_for=place,
+        in_use_for=place_of(merchant, fields["currency"]),
         last4=fields["account_number"][-4:],
         created_by=by,
         **fields,
@@ -88,8 +101,20 @@ def _replace(merchant: Merchant, by: User, fields: dict[str, Any], terms: dict[s
         _retire(before)
     _set_schedule(account, **terms)
     account.save(force_insert=True)
-    _tell_owners(account, by)
+    _tell_owners("new_bank_account", account, by)
     return account
+
+
+def _lock_to_replace(merchant: Merchant, currency: str) -> BankAccount | None:
+    """The account in use, locked as a payout does, before anything else of the merchant's. Where there is none, the
+    merchant is: of two first accounts at once one comes after the other."""
+    before = _lock_in_use(merchant, currency)
+    if before is None:
+        # As a foreign key locks it, where the database can tell: no payment waits for that.
+        no_key = connection.features.has_select_for_no_key_update
+        Merchant.objects.select_for_update(no_key=no_key).get(pk=merchant.pk)
+        before = _lock_in_use(merchant, currency)
+    return before
 
 
 def change_schedule(account: BankAccount, **terms: Any) -> BankAccount:
@@ -102,10 +127,15 @@ def change_schedule(account: BankAccount, **terms: Any) -> BankAccount:
     return locked
 
 
-def remove_bank_account(account: BankAccount) -> None:
-    """No further payouts go there. Raises BankAccountMissing when it is not in use."""
+def remove_bank_account(account: BankAccount, *, by: User, password: str) -> BankAccount:
+    """No further payouts go there; the owners are told by mail. Raises CurrentPasswordWrong, BankAccountMissing when it
+    is not in use."""
+    confirm_password(by, password, param="password")
     with transaction.atomic():
-        _retire(_locked(account))
+        locked = _locked(account)
+        _retire(locked)
+        _tell_owners("bank_account_removed", locked, by)
+    return locked
 
 
 def _locked(account: BankAccount) -> BankAccount:
@@ -121,8 +151,9 @@ def _retire(account: BankAccount) -> None:
 
 
 def _set_schedule(account: BankAccount, **terms: Any) -> None:
-    account.schedule = terms.get("schedule", account.schedule)
-    account.anchor = terms.get("anchor", account.anchor)
+    before, account.schedule = account.schedule, terms.get("schedule", account.schedule)
+    # A day of the month is none of the week: with another schedule the anchor begins anew, unless it is sent.
+    account.anchor = terms.get("anchor", account.anchor if account.schedule == before else FIRST_ANCHOR)
     most = DAYS_OF_A_WEEK if account.schedule == Schedule.WEEKLY else LAST_ANCHOR
     if account.anchor > most:
         raise ParameterInvalid(f"The anchor of a {account.schedule} schedule is from 1 to {most}.", param="anchor")
@@ -147,20 +178,11 @@ def next_time(account: BankAccount, after: datetime) -> datetime | None:
     return datetime.combine(day, time(), UTC)
 
 
-def check_iban(number: str) -> None:
-    """An account number that begins as an IBAN does must be one (ISO 13616). Raises AccountNumberInvalid."""
-    if not (number[:2].isalpha() and number[2:4].isdigit()):
-        return
-    digits = "".join(str(int(character, 36)) for character in number[4:] + number[:4])
-    if int(digits) % IBAN_DIVISOR != IBAN_REMAINDER:
-        raise AccountNumberInvalid(param="account_number")
-
-
-def _tell_owners(account: BankAccount, by: User) -> None:
+def _tell_owners(template: str, account: BankAccount, by: User) -> None:
     context = {
         "merchant": account.merchant.name,
         "currency": account.currency,
         "last4": account.last4,
         "by": by.get_full_name(),
     }
-    mail_owners(account.merchant, "new_bank_account", context)
+    mail_owners(account.merchant, template, context)

@@ -8,26 +8,14 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from django.db import IntegrityError, transaction
+from django.db.models import Sum
 from django.utils import timezone
 
-from ledger.models import BALANCE_OF, Account, Entry, Fee, Journal, Kind, Settlement
+from ledger.models import BALANCE_OF, POSTINGS, Account, Entry, Fee, Journal, Kind, Settlement
 
 BASIS = 10_000  # basis points of the whole
 
 Line = tuple[Account, int]
-
-# What each fact debits and what it credits; a reversal books the opposite of another journal.
-POSTINGS: dict[Kind, tuple[Account, Account]] = {
-    Kind.CAPTURE: (Account.PROVIDER_RECEIVABLE, Account.MERCHANT_PENDING),
-    Kind.FEE: (Account.MERCHANT_PENDING, Account.FEES),
-    Kind.SETTLEMENT: (Account.MERCHANT_PENDING, Account.MERCHANT_AVAILABLE),
-    Kind.REFUND_RESERVED: (Account.MERCHANT_AVAILABLE, Account.REFUND_CLEARING),
-    Kind.REFUND_SUCCEEDED: (Account.REFUND_CLEARING, Account.PROVIDER_RECEIVABLE),
-    Kind.CHARGEBACK: (Account.MERCHANT_AVAILABLE, Account.DISPUTE_HOLD),
-    Kind.CHARGEBACK_LOST: (Account.DISPUTE_HOLD, Account.PROVIDER_RECEIVABLE),
-    Kind.PAYOUT_CREATED: (Account.MERCHANT_AVAILABLE, Account.PAYOUT_CLEARING),
-    Kind.PAYOUT_PAID: (Account.PAYOUT_CLEARING, Account.PROVIDER_RECEIVABLE),
-}
 
 
 class Unbalanced(ValueError):
@@ -117,7 +105,7 @@ def book_capture(
         post(Kind.FEE, source_id, fee, merchant_id=merchant_id, currency=currency)
     if amount > fee:
         due_at = timezone.now() + settles_in
-        Settlement.objects.get_or_create(capture=journal, defaults={"amount": amount - fee, "due_at": due_at})
+        Settlement.objects.get_or_create(capture=journal, defaults={"due_at": due_at})
     return journal
 
 
@@ -137,10 +125,11 @@ def fees_of(merchant_id: str, method: str, currency: str, amount: int) -> dict[s
 
 @transaction.atomic
 def settle(settlement: Settlement) -> None:
-    """The job of a settlement: pending money becomes available. Safe to run twice."""
+    """The job of a settlement: what the capture and its fee left pending becomes available. Safe to run twice."""
     capture = settlement.capture
-    where = {"merchant_id": capture.merchant_id, "currency": capture.currency}
-    post(Kind.SETTLEMENT, capture.source_id, settlement.amount, **where)
+    facts = {"journal__kind__in": [Kind.CAPTURE, Kind.FEE], "journal__source_id": capture.source_id}
+    left = Entry.objects.filter(**facts, account=Account.MERCHANT_PENDING).aggregate(sum=-Sum("amount"))["sum"]
+    post(Kind.SETTLEMENT, capture.source_id, left, merchant_id=capture.merchant_id, currency=capture.currency)
     Settlement.objects.filter(pk=settlement.pk).update(due_at=None)
 
 

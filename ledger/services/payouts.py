@@ -38,6 +38,7 @@ Status = PayoutStatus
 class PayoutsHalted(ApiError):
     status, type, code = 503, "unavailable", "payouts_halted"
     message = "The books are being checked: no payout is made until that is done."
+    retry_after = int(BLOCKED_RETRY.total_seconds())
 
 
 class PayoutsSuspended(ApiError):
@@ -261,8 +262,10 @@ def run_payout(payout: Payout) -> None:
         transfer = _ask(payout)
     except CarrierUnavailable as error:
         _stay_unknown(payout.pk, str(error))
-        return
-    apply_transfer(payout.pk, transfer)
+    except (PayoutsHalted, PayoutsSuspended) as error:
+        _stay_blocked(payout.pk, error)
+    else:
+        apply_transfer(payout.pk, transfer)
 
 
 @transaction.atomic
@@ -274,21 +277,23 @@ def _begin(payout_id: str) -> bool:
     try:
         refuse_blocked(payout.merchant)
     except ApiError as error:
-        payout.due_at, payout.last_error = timezone.now() + BLOCKED_RETRY, error.message
-        payout.save()
+        _postpone(payout, error)
         return False
     move_payout(payout, Status.IN_TRANSIT)
     return True
 
 
 def _ask(payout: Payout) -> Transfer:
-    """The carrier's answer. Raises CarrierUnavailable, also when it never heard of a payout that it had paid."""
+    """The carrier's answer. Raises CarrierUnavailable, also when it never heard of a payout that it had paid; and
+    PayoutsHalted and PayoutsSuspended when it would be sent now: it may have been begun long ago, by a worker that
+    was killed."""
     carrier = CARRIERS[payout.carrier]
     transfer = None if payout.status == Status.PENDING else carrier.lookup(payout.pk)
     if transfer is not None:
         return transfer
     if payout.status not in TO_CARRY_OUT:
         raise CarrierUnavailable("the carrier does not know this payout")
+    refuse_blocked(payout.merchant)
     account: BankAccount = payout.bank_account
     return carrier.send(TransferRequest(payout.pk, payout.merchant_id, payout.money, account.account_number))
 
@@ -319,6 +324,17 @@ def _mismatch(payout: Payout, transfer: Transfer) -> str:
     if transfer.money != payout.money:
         return f"The carrier's amount is {transfer.money} {transfer.money.currency}."
     return ""
+
+
+@transaction.atomic
+def _stay_blocked(payout_id: str, error: ApiError) -> None:
+    """It has not been sent: that waits until payouts go on."""
+    _postpone(lock_payout(payout_id), error)
+
+
+def _postpone(payout: Payout, error: ApiError) -> None:
+    payout.due_at, payout.last_error = timezone.now() + BLOCKED_RETRY, error.message
+    payout.save()
 
 
 @transaction.atomic

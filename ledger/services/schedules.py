@@ -7,9 +7,9 @@ from django.utils import timezone
 
 from core.errors import ApiError
 from core.queue import error_text
-from ledger.models import BankAccount
+from ledger.balances import sums_of
+from ledger.models import Account, BankAccount
 from ledger.services.bank_accounts import next_time
-from ledger.services.lines import open_entries
 from ledger.services.payouts import PayoutsHalted, create_payout
 
 HALTED_RETRY = timedelta(hours=1)
@@ -18,10 +18,11 @@ HALTED_RETRY = timedelta(hours=1)
 @transaction.atomic
 def run_schedule(account: BankAccount) -> None:
     """The job of a bank account: pays out all that is available, unless it is less than the minimum, and sets the next
-    time in the same commit. What cannot be paid now is left to that, with the reason in `last_error`."""
+    time in the same commit. Until there is enough it reads a balance, and not the entries behind it. What cannot be
+    paid now is left to the next time, with the reason in `last_error`."""
     now, error = timezone.now(), ""
     due_at = next_time(account, now)
-    available = sum(entry.left for entry in open_entries(account.merchant_id, account.currency))
+    available = -sums_of(account.merchant).get((account.currency, Account.MERCHANT_AVAILABLE), 0)
     try:
         if available >= max(account.minimum, 1):
             create_payout(account.merchant, currency=account.currency, is_scheduled=True)

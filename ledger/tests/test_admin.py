@@ -5,7 +5,7 @@ from django.contrib.admin.models import LogEntry
 
 from accounts.models import User
 from accounts.services import support_group
-from ledger.models import Payout
+from ledger.models import Fee, Payout
 from ledger.verification import verify
 from notifications.models import Event
 
@@ -138,3 +138,35 @@ class TestStaff:
         payout(by_hand=True)
         assert "Payouts to carry out" in look("/admin/").content.decode()
         assert "50.00 USD" in look("?waiting=hand").content.decode()
+
+
+class TestFees:
+    @pytest.fixture
+    def set_fee(self, client, look, shop):
+        """`set_fee(currency="USD")` sends the form, and answers with the fields that are at fault."""
+
+        def send(**fields):
+            form = {"merchant": shop.pk, "payee": "platform", "method": "", "basis_points": 100, "fixed": 0, **fields}
+            client.force_login(User.objects.get(email="admin@example.com"))
+            response = client.post("/admin/ledger/fee/add/", form)
+            return [] if response.status_code == 302 else list(response.context["adminform"].form.errors)
+
+        return send
+
+    @pytest.mark.parametrize("method", ["", "paypal"])
+    def test_are_set_for_a_currency_and_a_method_or_all(self, set_fee, method):
+        assert set_fee(currency="USD", method=method) == []
+        assert Fee.objects.get().method == method
+
+    @pytest.mark.parametrize(
+        ("fields", "at_fault"),
+        [
+            ({"currency": "usd"}, "currency"),
+            ({"currency": "ZZZ"}, "currency"),
+            ({"currency": "XAU"}, "currency"),
+            ({"currency": "USD", "method": "creditcard"}, "method"),
+        ],
+    )
+    def test_that_would_never_apply_are_refused(self, set_fee, fields, at_fault):
+        assert set_fee(**fields) == [at_fault]
+        assert not Fee.objects.exists()

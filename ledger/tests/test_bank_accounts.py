@@ -3,11 +3,14 @@
 from datetime import UTC, datetime
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
 from accounts.services import add_member, create_key
 from core.mail import Email
 from ledger.models import BankAccount, Halt, Payout
+from ledger.services import run_schedule
 from ledger.tests.conftest import ACCOUNT, PASSWORD
 
 pytestmark = pytest.mark.django_db
@@ -85,6 +88,35 @@ class TestAdding:
         assert (response.status_code, error["code"], error["param"]) == (400, code, param)
         assert not BankAccount.objects.exists()
 
+    @pytest.mark.parametrize(
+        ("country", "number"),
+        [
+            ("US", "NZ12345678"),
+            ("US", "DE12345678"),
+            ("IN", "AB12345678901234"),
+            ("GB", "31926819"),
+            ("GB", "GB82WEST12345698765432"),
+            ("US", "DE89370400440532013000"),
+            ("MT", "MT84MALT011000012345MTLCAST001S"),
+        ],
+    )
+    def test_takes_numbers_of_every_country(self, bank, country, number):
+        bank(country=country, account_number=number)
+
+    @pytest.mark.parametrize(
+        ("country", "number"),
+        [
+            ("DE", "DE8937040044053201300"),  # a digit is missing
+            ("DE", "DE893704004405320130001"),
+            ("DE", "ED89370400440532013000"),
+            ("US", "DE89370400440532013001"),
+            ("FR", "GB82WEST12345698765433"),
+        ],
+    )
+    def test_refuses_an_iban_that_is_mistyped(self, call, country, number):
+        body = {**ACCOUNT, "country": country, "account_number": number, "password": PASSWORD}
+        assert call("POST", "bank-accounts", **body).json()["error"]["code"] == "account_number_invalid"
+
     def test_is_for_people_only(self, api, shop, finance):
         _row, secret = create_key(
             shop, by=finance, by_role="owner", key=None, name="Shop", scopes=["payouts:read", "payouts:write"]
@@ -96,20 +128,38 @@ class TestAdding:
 
 
 class TestRemoving:
+    @pytest.mark.parametrize(
+        ("body", "code"),
+        [({}, "parameter_missing"), ({"password": "not that one 1"}, "current_password_wrong")],
+    )
+    def test_takes_the_password_again(self, bank, call, body, code):
+        response = call("POST", f"bank-accounts/{bank()}/remove", **body)
+        assert (response.status_code, response.json()["error"]["code"]) == (400, code)
+        assert BankAccount.objects.get().is_in_use
+        assert not Email.objects.filter(template="bank_account_removed").exists()
+
+    def test_tells_the_owners(self, bank, call, shop):
+        owner = User.objects.create(email="owner@shop.example.com")
+        add_member(shop, owner, "owner")
+        call("POST", f"bank-accounts/{bank()}/remove", password=PASSWORD)
+        mail = Email.objects.get(template="bank_account_removed")
+        assert (mail.to, "6789" in mail.context, "Finance" in mail.context) == (owner.email, True, True)
+
     def test_ends_payouts_to_it(self, earn, bank, call):
         earn(50)
         account = bank(schedule="daily")
-        response = call("DELETE", f"bank-accounts/{account}")
+        response = call("POST", f"bank-accounts/{account}/remove", password=PASSWORD)
         assert (response.status_code, response.json()["bank_account"]["in_use"]) == (200, False)
         assert call("POST", "payouts").json()["error"]["code"] == "bank_account_missing"
-        assert call("DELETE", f"bank-accounts/{account}").json()["error"]["code"] == "bank_account_missing"
+        again = call("POST", f"bank-accounts/{account}/remove", password=PASSWORD)
+        assert again.json()["error"]["code"] == "bank_account_missing"
         assert call("PATCH", f"bank-accounts/{account}", schedule="daily").status_code == 409
 
     def test_leaves_a_payout_on_its_way_alone(self, earn, bank, call, later, read):
         earn(50)
         account = bank()
         payout = call("POST", "payouts").json()["payout"]["id"]
-        call("DELETE", f"bank-accounts/{account}")
+        call("POST", f"bank-accounts/{account}/remove", password=PASSWORD)
         later(minutes=2)
         later(seconds=6)
         assert read(f"payouts/{payout}")["payout"]["status"] == "paid"
@@ -132,6 +182,23 @@ class TestSchedule:
         response = call("PATCH", f"bank-accounts/{bank()}", **terms)
         assert response.json()["bank_account"]["next_payout_at"] == next_payout_at
 
+    @pytest.mark.parametrize(
+        ("terms", "anchor"),
+        [
+            ({"schedule": "weekly"}, 1),
+            ({"schedule": "daily"}, 1),
+            ({"schedule": "weekly", "anchor": 5}, 5),
+            ({"schedule": "monthly"}, 15),
+            ({"minimum": 10}, 15),
+        ],
+    )
+    def test_of_another_kind_begins_on_its_first_day_unless_another_is_sent(self, bank, call, terms, anchor):
+        account = bank(schedule="monthly", anchor=15)
+        response = call("PATCH", f"bank-accounts/{account}", **terms)
+        assert (response.status_code, response.json()["bank_account"]["anchor"]) == (200, anchor)
+        replaced = call("GET", f"bank-accounts/{bank(**terms)}").json()["bank_account"]
+        assert replaced["anchor"] == anchor
+
     def test_pays_out_all_that_is_available_each_time(self, earn, bank, read, later):
         bank(schedule="daily")
         earn(50)
@@ -152,6 +219,13 @@ class TestSchedule:
         earn(10)
         later(days=1)
         assert [row["amount"] for row in read("payouts")["payouts"]] == [60]
+
+    def test_reads_a_balance_and_no_entries_until_there_is_enough(self, earn, bank):
+        bank(schedule="daily", minimum=60)
+        earn(50)
+        with CaptureQueriesContext(connection) as queries:
+            run_schedule(BankAccount.objects.get())
+        assert not any("ledger_payoutline" in query["sql"] for query in queries)
 
     def test_waits_for_the_books(self, earn, bank, read, later):
         earn(50)

@@ -7,6 +7,7 @@ from ledger import triggers
 from ledger.books import carriers_report_what_is_booked
 from ledger.carriers import CARRIERS
 from ledger.models import Entry, Journal, Kind, Payout, PayoutLine
+from ledger.services import reverse
 from ledger.verification import verify
 from sandbox.models import Transfer
 
@@ -54,11 +55,19 @@ class TestFinds:
         Payout.objects.update(status="failed", due_at=None)
         assert set(found()) == {("L8", payout.pk), ("L6", payout.pk)}
 
-    def test_a_payment_out_that_is_booked_with_other_money(self, payout):
-        entries = Entry.objects.filter(journal__kind=Kind.PAYOUT_PAID)
-        entries.filter(amount__gt=0).update(amount=6001)
-        entries.filter(amount__lt=0).update(amount=-6001)
+    @pytest.mark.parametrize("kind", [Kind.PAYOUT_CREATED, Kind.PAYOUT_PAID])
+    def test_a_journal_of_other_money(self, payout, kind):
+        entries = Entry.objects.filter(journal__kind=kind)
+        entries.filter(amount__gt=0).update(amount=5999)
+        entries.filter(amount__lt=0).update(amount=-5999)
         assert ("L8", payout.pk) in found()
+
+    def test_a_failure_whose_money_has_not_come_back(self, payout):
+        Payout.objects.update(status="failed")
+        reverse(Journal.objects.get(kind=Kind.PAYOUT_PAID))
+        assert ("L8", payout.pk) in found()
+        reverse(Journal.objects.get(kind=Kind.PAYOUT_CREATED))
+        assert ("L8", payout.pk) not in found()
 
     def test_another_amount_at_the_bank(self, payout):
         Payout.objects.update(due_at=None)
@@ -96,7 +105,8 @@ class TestLeavesInFlight:
     def test_everything_while_the_bank_does_not_answer(self, payout, settings, fault):
         Transfer.objects.all().delete()
         settings.SANDBOX_FAULT = fault
-        assert found() == []
+        assert [it.row for it in verify() if it.unchecked and "sandbox" in it.text] == [payout.merchant_id] * 2
+        assert found() == [("L6", payout.merchant_id)] * 2  # of its payouts, and of its payments
 
 
 class TestTheDatabaseItself:

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from accounts.models import User
+from accounts.models import Merchant, User
 from accounts.services import add_member, create_merchant
 from ledger.models import Halt, Payout
 from ledger.services import hold_payout, release_payout
@@ -106,6 +106,7 @@ class TestPayout:
         Halt.objects.create(reason="L1")
         refused = call("POST", "payouts")
         assert (refused.status_code, refused.json()["error"]["code"]) == (503, "payouts_halted")
+        assert refused["Retry-After"] == "600"
         later(hours=1)
         assert read(f"payouts/{payout['id']}")["payout"]["status"] == "pending"
         assert call("GET", "balance").status_code == 200
@@ -122,6 +123,56 @@ class TestPayout:
         assert call("POST", "payouts").json()["error"]["code"] == "payouts_suspended"
         later(minutes=5)
         assert read(f"payouts/{payout['id']}")["payout"]["status"] == "pending"
+
+    @pytest.mark.parametrize("blocked_by", ["a halt", "a suspension"])
+    def test_that_was_begun_and_never_sent_is_not_sent_while_it_may_not_be(
+        self, earn, bank, pay_out, later, read, shop, settings, blocked_by
+    ):
+        """A worker dies between its commit and its call; here the bank is down instead."""
+        earn(50)
+        bank()
+        payout = pay_out(amount=20)
+        settings.SANDBOX_FAULT = "down"
+        later(minutes=1, seconds=1)
+        settings.SANDBOX_FAULT = ""
+        assert read(f"payouts/{payout['id']}")["payout"]["status"] == "in_transit"
+        halt = Halt.objects.create(reason="L1")
+        if blocked_by == "a suspension":
+            halt.delete()
+            Merchant.objects.update(status="suspended")
+        later(minutes=5)
+        assert not Transfer.objects.exists()
+        assert Payout.objects.get().last_error
+        Halt.objects.all().delete()
+        Merchant.objects.update(status="active")
+        later(minutes=11)
+        assert Transfer.objects.get().amount == 2000
+
+    def test_that_was_sent_is_followed_whatever_is_halted(self, earn, bank, pay_out, later, read):
+        earn(50)
+        bank()
+        payout = pay_out(amount=20)
+        later(minutes=1, seconds=1)
+        Halt.objects.create(reason="L1")
+        later(seconds=6)
+        assert read(f"payouts/{payout['id']}")["payout"]["status"] == "paid"
+
+    def test_of_a_merchant_that_has_closed_is_made_for_the_money_is_its_own(self, earn, bank, pay_out, later, read):
+        earn(50)
+        bank()
+        Merchant.objects.update(status="closed")
+        payout = pay_out()
+        later(minutes=1, seconds=1)
+        later(seconds=6)
+        assert read(f"payouts/{payout['id']}")["payout"]["status"] == "paid"
+
+    def test_of_a_merchant_that_is_not_approved_yet_has_nothing_to_pay_out(self, pay, bank, call):
+        """It takes no payments, so it needs no rule of its own."""
+        Merchant.objects.update(status="onboarding", mode="live")
+        bank()
+        assert pay().json()["error"]["code"] == "merchant_inactive"
+        response = call("POST", "payouts")
+        assert (response.status_code, response.json()["message"]) == (422, "0.00 USD is available.")
 
 
 class TestCancel:
