@@ -7,7 +7,7 @@ from typing import Any
 
 from accounts.models import Merchant
 from core.ids import new_id
-from ledger.models import BALANCE_OF, Account, Entry, Journal, Kind, Payout, Settlement
+from ledger.models import BALANCE_OF, POSTINGS, Account, Entry, Journal, Kind, Payout, Settlement
 from ledger.services.booking import Line
 from payments.models import Transaction
 from refunds.models import Refund
@@ -32,11 +32,11 @@ class Books:
 
     def capture(self, txn: Transaction, at: datetime) -> None:
         """Money was taken, and settled if there was time for it."""
-        journal = self._move(Kind.CAPTURE, txn, at, debit=Account.PROVIDER_RECEIVABLE, credit=Account.MERCHANT_PENDING)
+        journal = self._post(Kind.CAPTURE, txn, at)
         due_at = at + timedelta(days=self.merchant.settlement_delay_days)
         settled = due_at <= self.end
         if settled:
-            self._move(Kind.SETTLEMENT, txn, due_at, debit=Account.MERCHANT_PENDING, credit=Account.MERCHANT_AVAILABLE)
+            self._post(Kind.SETTLEMENT, txn, due_at)
         self.settlements.append(
             Settlement(
                 id=self._id("stl", at),
@@ -46,10 +46,10 @@ class Books:
         )
 
     def refund_reserved(self, refund: Refund, at: datetime) -> None:
-        self._move(Kind.REFUND_RESERVED, refund, at, debit=Account.MERCHANT_AVAILABLE, credit=Account.REFUND_CLEARING)
+        self._post(Kind.REFUND_RESERVED, refund, at)
 
     def refund_succeeded(self, refund: Refund, at: datetime) -> None:
-        self._move(Kind.REFUND_SUCCEEDED, refund, at, debit=Account.REFUND_CLEARING, credit=Account.PROVIDER_RECEIVABLE)
+        self._post(Kind.REFUND_SUCCEEDED, refund, at)
 
     def refund_undone(self, refund: Refund, at: datetime) -> None:
         """It failed after it had succeeded: both facts are reversed."""
@@ -57,10 +57,10 @@ class Books:
         self._reverse(Kind.REFUND_RESERVED, refund, at)
 
     def payout_created(self, payout: Payout, at: datetime) -> None:
-        self._move(Kind.PAYOUT_CREATED, payout, at, debit=Account.MERCHANT_AVAILABLE, credit=Account.PAYOUT_CLEARING)
+        self._post(Kind.PAYOUT_CREATED, payout, at)
 
     def payout_paid(self, payout: Payout, at: datetime) -> None:
-        self._move(Kind.PAYOUT_PAID, payout, at, debit=Account.PAYOUT_CLEARING, credit=Account.PROVIDER_RECEIVABLE)
+        self._post(Kind.PAYOUT_PAID, payout, at)
 
     def available(self, currency: str) -> list[Entry]:
         """The entries that payouts settle, the oldest first, as open_entries() finds them before there is a payout."""
@@ -68,9 +68,9 @@ class Books:
         entries = [entry for entry in self.entries if (entry.currency, entry.balance) == (currency, balance)]
         return sorted(entries, key=attrgetter("pk"))
 
-    def _move(self, kind: Kind, source: Source, at: datetime, *, debit: Account, credit: Account) -> Journal:
-        lines = [(debit, source.amount), (credit, -source.amount)]
-        return self._book(kind, source.pk, source.currency, lines, at)
+    def _post(self, kind: Kind, source: Source, at: datetime) -> Journal:
+        debit, credit = POSTINGS[kind]
+        return self._book(kind, source.pk, source.currency, [(debit, source.amount), (credit, -source.amount)], at)
 
     def _reverse(self, kind: Kind, source: Source, at: datetime) -> None:
         journal = next(row for row in self.journals if (row.kind, row.source_id) == (kind, source.pk))
