@@ -27,7 +27,7 @@ EVENTS = 2000
 # How many events each is told of, spread over five days.
 WELL = {"200": 450, "204": 440, "in_chunks": 440, "flood": 200, "too_short": 200, "slow": 20}
 RECOVERABLE = {"flap": 150, "down_for_days": 24, "busy_for_days": 24}
-DEAD = {"500": 12, "401": 12, "redirect": 12, "close": 12, "hang": 2, "drip": 2}
+DEAD = {"500": 12, "401": 12, "redirect": 12, "close": 12, "hang": 3, "drip": 3}  # never two days without an attempt
 KINDS = WELL | RECOVERABLE | DEAD
 HOURS = 5 * 24
 NEVER_ANSWER, SURE_SECONDS = ("hang", "drip"), 0.3
