@@ -147,6 +147,8 @@ class TestReset:
 class TestJoin:
     @pytest.fixture
     def link(self, page: Page, shop: Merchant, user: User) -> str:
+        user.email_verified_at = timezone.now()
+        user.save()
         services.invite_member(shop, by=user, by_role="owner", email=NEWCOMER, role="developer", key=None)
         return mailed("invitation")
 
