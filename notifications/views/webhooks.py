@@ -1,4 +1,4 @@
-"""The API of events and webhooks."""
+"""Where a merchant is told of events, and what was told."""
 
 from datetime import timedelta
 
@@ -8,27 +8,21 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.access import AccessView
-from accounts.models import Merchant
 from accounts.schema import LIST_ERRORS, PAGING, described
 from core.api import answer, answer_page, created, paginate, read_body, refuse_parameters_but
 from core.idempotency import take_key
-from core.mail import Email
 from core.state import IllegalTransition
 from core.targets import UrlForbidden
 from notifications import services
-from notifications.filters import DeliveryFilters, EmailFilters, EventFilters
-from notifications.models import Event, WebhookDelivery, WebhookEndpoint
+from notifications.filters import DeliveryFilters
+from notifications.models import WebhookDelivery, WebhookEndpoint
 from notifications.serializers import (
     DeliveryDetails,
     DeliveryWithLog,
     DiagnoseRequest,
     Diagnosis,
-    EmailChange,
-    EmailChoices,
-    EmailDetails,
     EndpointDetails,
     EndpointRequest,
-    EventDetails,
     MessageDetails,
     NewEndpoint,
     NewEndpointRequest,
@@ -37,103 +31,8 @@ from notifications.serializers import (
     RotateRequest,
 )
 
+TAG = "Webhooks"
 NEW_ENDPOINT = "Endpoint made. Keep its secret."
-EVENTS, EMAILS, WEBHOOKS = "Events", "Emails", "Webhooks"
-
-
-# --- Events -----------------------------------------------------------------------------------
-SEEN = "Of what one may not read otherwise (payouts, say), one sees no events."
-
-
-class EventsAccess(AccessView):
-    """What both views of events share."""
-
-    noun, plural = "event", "events"
-
-    def events(self) -> QuerySet[Event]:
-        return services.visible_events(self.merchant, self.access.permissions)
-
-
-class EventsView(EventsAccess):
-    """What happened."""
-
-    needs = {"GET": "events:read"}
-
-    @described(
-        "listEvents",
-        "List events",
-        EventDetails(many=True),
-        tag=EVENTS,
-        errors=LIST_ERRORS,
-        parameters=[EventFilters.described()],
-        description=f"{SEEN} With the oldest first the list ends {services.COMMIT_SECONDS} seconds ago, so that a "
-        "program which follows it by its cursors misses none.",
-    )
-    def get(self, request: Request) -> Response:
-        listing = EventFilters(request.query_params, self.events()).listing()
-        rows = services.settled(listing.rows) if listing.ascending else listing.rows
-        page = paginate(request, rows, ascending=listing.ascending)
-        return answer_page(self.plural, page, EventDetails(page.rows, many=True).data, listing.note or "Events.")
-
-
-class EventView(EventsAccess):
-    """One event."""
-
-    needs = {"GET": "events:read"}
-
-    @described("getEvent", "One event", EventDetails, tag=EVENTS, description=SEEN)
-    def get(self, request: Request, event_id: str) -> Response:
-        event = get_object_or_404(self.events(), pk=event_id)
-        return answer(self.noun, EventDetails(event).data, event.type)
-
-
-# --- Mails ------------------------------------------------------------------------------------
-class EmailChoicesView(AccessView):
-    """Which mails the merchant's customers and team get."""
-
-    noun = "email_choices"
-    needs = {"GET": "merchant:read", "PATCH": "merchant:write"}
-
-    @described("getEmailChoices", "Which mails are sent", EmailChoices, tag=EMAILS)
-    def get(self, request: Request) -> Response:
-        return self.show(self.merchant, "The mails that can be switched.")
-
-    @described(
-        "changeEmailChoices",
-        "Switch mails on or off",
-        EmailChoices,
-        tag=EMAILS,
-        body=EmailChange,
-        description="Only those that are sent change. Mails about an account (a new log-in, say) cannot be switched.",
-    )
-    def patch(self, request: Request) -> Response:
-        changed = services.choose_emails(self.merchant, read_body(EmailChange, request))
-        return self.show(changed, "Switched.")
-
-    def show(self, merchant: Merchant, message: str) -> Response:
-        return answer(self.noun, EmailChoices({"emails": services.email_choices(merchant)}).data, message)
-
-
-class EmailsView(AccessView):
-    """What was sent to whom, and why not."""
-
-    plural = "emails"
-    needs = {"GET": "emails:read"}
-
-    @described(
-        "listEmails",
-        "List mails",
-        EmailDetails(many=True),
-        tag=EMAILS,
-        errors=LIST_ERRORS,
-        parameters=[EmailFilters.described()],
-        description="Kept for 90 days, without what they said.",
-    )
-    def get(self, request: Request) -> Response:
-        rows = Email.objects.defer("context").filter(merchant_id=self.merchant.pk)
-        listing = EmailFilters(request.query_params, rows).listing()
-        page = paginate(request, listing.rows, ascending=listing.ascending)
-        return answer_page(self.plural, page, EmailDetails(page.rows, many=True).data, listing.note or "Emails.")
 
 
 # --- Endpoints --------------------------------------------------------------------------------
@@ -161,7 +60,7 @@ class EndpointsView(EndpointView):
         "listWebhookEndpoints",
         "List webhook endpoints",
         EndpointDetails(many=True),
-        tag=WEBHOOKS,
+        tag=TAG,
         errors=LIST_ERRORS,
         parameters=PAGING,
     )
@@ -175,7 +74,7 @@ class EndpointsView(EndpointView):
         "Be told of events",
         NewEndpoint,
         status=201,
-        tag=WEBHOOKS,
+        tag=TAG,
         body=NewEndpointRequest,
         keyed=True,
         errors=(UrlForbidden, services.EventTypeUnknown, services.TooManyEndpoints),
@@ -195,7 +94,7 @@ class OneEndpointView(EndpointView):
 
     needs = {"GET": "webhooks:read", "PATCH": "webhooks:write", "DELETE": "webhooks:write"}
 
-    @described("getWebhookEndpoint", "One webhook endpoint", EndpointDetails, tag=WEBHOOKS)
+    @described("getWebhookEndpoint", "One webhook endpoint", EndpointDetails, tag=TAG)
     def get(self, request: Request, endpoint_id: str) -> Response:
         endpoint = self.find(endpoint_id)
         return self.show(endpoint, f"Endpoint is {endpoint.status}.")
@@ -204,7 +103,7 @@ class OneEndpointView(EndpointView):
         "changeWebhookEndpoint",
         "Change a webhook endpoint",
         EndpointDetails,
-        tag=WEBHOOKS,
+        tag=TAG,
         body=EndpointRequest,
         errors=(UrlForbidden, services.EventTypeUnknown),
         description="Only what is sent changes. It holds for what is still to be delivered, too.",
@@ -213,7 +112,7 @@ class OneEndpointView(EndpointView):
         changes = read_body(EndpointRequest, request, partial=True)
         return self.show(services.update_endpoint(self.find(endpoint_id), **changes), "Endpoint changed.")
 
-    @described("deleteWebhookEndpoint", "Delete a webhook endpoint", EndpointDetails, tag=WEBHOOKS)
+    @described("deleteWebhookEndpoint", "Delete a webhook endpoint", EndpointDetails, tag=TAG)
     def delete(self, request: Request, endpoint_id: str) -> Response:
         return self.show(services.delete_endpoint(self.find(endpoint_id)), "Endpoint deleted.")
 
@@ -227,7 +126,7 @@ class RotateView(EndpointView):
         "rotateWebhookSecret",
         "Replace the secret",
         NewEndpoint,
-        tag=WEBHOOKS,
+        tag=TAG,
         body=RotateRequest,
         description="Meanwhile messages carry a signature by each of them. When the answer is lost, ask again: the "
         "secret that your server has goes on.",
@@ -243,9 +142,7 @@ class EnableView(EndpointView):
 
     needs = {"POST": "webhooks:write"}
 
-    @described(
-        "enableWebhookEndpoint", "Enable an endpoint", EndpointDetails, tag=WEBHOOKS, errors=(IllegalTransition,)
-    )
+    @described("enableWebhookEndpoint", "Enable an endpoint", EndpointDetails, tag=TAG, errors=(IllegalTransition,))
     def post(self, request: Request, endpoint_id: str) -> Response:
         return self.show(services.enable_endpoint(self.find(endpoint_id)), "Endpoint is enabled.")
 
@@ -255,9 +152,7 @@ class DisableView(EndpointView):
 
     needs = {"POST": "webhooks:write"}
 
-    @described(
-        "disableWebhookEndpoint", "Disable an endpoint", EndpointDetails, tag=WEBHOOKS, errors=(IllegalTransition,)
-    )
+    @described("disableWebhookEndpoint", "Disable an endpoint", EndpointDetails, tag=TAG, errors=(IllegalTransition,))
     def post(self, request: Request, endpoint_id: str) -> Response:
         return self.show(services.disable_endpoint(self.find(endpoint_id)), "Endpoint is disabled.")
 
@@ -272,7 +167,7 @@ class TestView(EndpointView):
         "testWebhookEndpoint",
         "Send an endpoint a test event",
         DeliveryDetails,
-        tag=WEBHOOKS,
+        tag=TAG,
         errors=(services.EndpointDisabled,),
     )
     def post(self, request: Request, endpoint_id: str) -> Response:
@@ -290,7 +185,7 @@ class ReplayView(EndpointView):
         "replayEvents",
         "Send an endpoint what it missed",
         Replayed,
-        tag=WEBHOOKS,
+        tag=TAG,
         body=ReplayRequest,
         errors=(services.EndpointDisabled, services.ReplayTooLarge),
         description="What failed, and what happened while it was disabled or did not exist yet.",
@@ -310,7 +205,7 @@ class DiagnoseView(EndpointView):
         "diagnoseWebhook",
         "Learn why a message does not verify",
         Diagnosis,
-        tag=WEBHOOKS,
+        tag=TAG,
         body=DiagnoseRequest,
         errors=(services.SecretUnreadable,),
         description="Holds what your server has got against the endpoint's secret and the body that was sent. "
@@ -342,7 +237,7 @@ class DeliveriesView(DeliveryView):
         "listWebhookDeliveries",
         "List deliveries",
         DeliveryDetails(many=True),
-        tag=WEBHOOKS,
+        tag=TAG,
         errors=LIST_ERRORS,
         parameters=[DeliveryFilters.described()],
     )
@@ -358,7 +253,7 @@ class OneDeliveryView(DeliveryView):
 
     needs = {"GET": "webhooks:read"}
 
-    @described("getWebhookDelivery", "One delivery, with every attempt", DeliveryWithLog, tag=WEBHOOKS)
+    @described("getWebhookDelivery", "One delivery, with every attempt", DeliveryWithLog, tag=TAG)
     def get(self, request: Request, delivery_id: str) -> Response:
         delivery = self.find(delivery_id)
         return answer(self.noun, DeliveryWithLog(delivery).data, f"Delivery is {delivery.status}.")
@@ -373,7 +268,7 @@ class RetryView(DeliveryView):
         "retryWebhookDelivery",
         "Send a delivery again, whatever became of it",
         DeliveryDetails,
-        tag=WEBHOOKS,
+        tag=TAG,
         errors=(services.EndpointDisabled,),
     )
     def post(self, request: Request, delivery_id: str) -> Response:
@@ -391,7 +286,7 @@ class PreviewView(DeliveryView):
         "previewWebhookDelivery",
         "What would be sent now",
         MessageDetails,
-        tag=WEBHOOKS,
+        tag=TAG,
         errors=(services.SecretUnreadable,),
         description="Headers with their signature, and the body byte for byte. Nothing is sent.",
     )
