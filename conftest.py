@@ -2,6 +2,7 @@
 
 import tests.environment  # noqa: F401 before anything of Django
 
+import socket
 from collections.abc import Callable, Iterator
 from itertools import compress
 from typing import Any
@@ -19,6 +20,7 @@ from accounts.services import add_member, create_merchant
 from accounts.services.logins import start_login
 from core import queue
 from ledger import triggers
+from tests.sinks import Sink, listening
 
 hypothesis.register_profile("tests", deadline=None)  # a busy machine is no fault
 hypothesis.load_profile("tests")
@@ -145,3 +147,30 @@ def owner_user(owner: Headers) -> User:
 def work() -> Callable[[], int]:
     """Does what the worker would: runs every queue until nothing is due."""
     return queue.run_due
+
+
+# --- Calls to others ----------------------------------------------------------------------------
+@pytest.fixture
+def sink() -> Iterator[Sink]:
+    """A server on this machine that receives what is posted and misbehaves as its path says (tests/sinks.py)."""
+    with listening() as server:
+        yield server
+
+
+@pytest.fixture
+def loopback_allowed(settings: Any) -> None:
+    settings.OUTBOUND_ALLOWED = ["127.0.0.0/8"]
+
+
+@pytest.fixture
+def called(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The addresses that any socket of this process was connected to."""
+    addresses: list[Any] = []
+    connect = socket.socket.connect
+
+    def spy(self: socket.socket, address: Any) -> None:
+        addresses.append(address)
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", spy)
+    return addresses

@@ -1,6 +1,5 @@
 """What more than one file of these tests needs."""
 
-import socket
 import threading
 
 import pytest
@@ -8,7 +7,6 @@ from django.core import mail as django_mail
 from django.utils import timezone
 
 from core.tests.mail_server import MailServer
-from tests.sinks import listening
 
 
 @pytest.fixture
@@ -32,27 +30,3 @@ def server(settings):
         settings.EMAIL_HOST, settings.EMAIL_PORT = running.server_address
         yield running
         running.shutdown()
-
-
-@pytest.fixture
-def sink():
-    with listening() as server:
-        yield server
-
-
-@pytest.fixture
-def loopback_allowed(settings):
-    settings.OUTBOUND_ALLOWED = ["127.0.0.0/8"]
-
-
-@pytest.fixture
-def called(monkeypatch):
-    """The addresses that any socket of this process was connected to."""
-    addresses, connect = [], socket.socket.connect
-
-    def spy(self, address):
-        addresses.append(address)
-        return connect(self, address)
-
-    monkeypatch.setattr(socket.socket, "connect", spy)
-    return addresses

@@ -8,22 +8,9 @@ from django.utils import timezone
 from core.http import Client
 from notifications.models import WebhookDelivery
 from notifications.services import create_endpoint, dispatch, publish
-from tests.sinks import HOST, listening
 
 
 PATIENCE_SECONDS = 5  # enough for a busy machine; a test of what hangs says less
-
-
-@pytest.fixture
-def sink():
-    """A server on this machine that receives webhooks and misbehaves as its path says (tests/sinks.py)."""
-    with listening() as server:
-        yield server
-
-
-@pytest.fixture
-def loopback_allowed(settings):
-    settings.OUTBOUND_ALLOWED = [HOST]
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """A webhook leads to a public host: anything else is refused when it is saved, and gets no packet when it is sent."""
 
 import asyncio
-import socket
 
 import pytest
 
@@ -59,19 +58,6 @@ FORBIDDEN = {
     "this service": "https://testserver/",
 }
 REFUSED = (400, "url_forbidden", "url")
-
-
-@pytest.fixture
-def called(monkeypatch):
-    """The addresses that any socket of this process was connected to."""
-    addresses, connect = [], socket.socket.connect
-
-    def spy(self, address):
-        addresses.append(address)
-        return connect(self, address)
-
-    monkeypatch.setattr(socket.socket, "connect", spy)
-    return addresses
 
 
 @pytest.fixture

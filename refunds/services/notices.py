@@ -9,7 +9,7 @@ from django.utils import timezone
 from core.state import can_move
 from payments.models import Payment, ProviderNotice, Transaction, TransactionKind, TransactionStatus
 from payments.providers import PROVIDERS, OperationResult
-from payments.services.status import lock
+from payments.services.status import wake
 from refunds.models import RESERVED, Reason, Refund
 from refunds.services.outcomes import begin, settle
 from refunds.services.requests import CHARGES, charges_left, new_refund, open_refund
@@ -28,22 +28,15 @@ def handle_notice(notice: ProviderNotice) -> None:
     """Makes our refund due, so that its provider is asked; takes in one that was made at the provider, as soon as
     there is room for it. What does not match our money is left to a person, with the reason. Raises
     ProviderUnavailable: it is tried again."""
-    is_ours = Transaction.objects.filter(pk=notice.transaction_id, kind=TransactionKind.REFUND).exists()
-    due_at = None
+    due_at, fault = None, ""
     try:
-        fault = _wake(notice.transaction_id) if is_ours else _take_in(notice)
+        if Transaction.objects.filter(pk=notice.transaction_id, kind=TransactionKind.REFUND).exists():
+            wake(notice.transaction_id)
+        else:
+            fault = _take_in(notice)
     except NoRoomYet as error:
         fault, due_at = str(error), timezone.now() + min(ROOM_WAIT * max(notice.attempts, 1), LONGEST_ROOM_WAIT)
     ProviderNotice.objects.filter(pk=notice.pk).update(due_at=due_at, last_error=fault)
-
-
-@transaction.atomic
-def _wake(transaction_id: str) -> str:
-    """Under the payment's lock, so that whoever takes in an answer just now sees that there is news."""
-    _payment, txn = lock(transaction_id)
-    txn.due_at = timezone.now()
-    txn.save(update_fields=["due_at", "updated_at"])
-    return ""
 
 
 def _take_in(notice: ProviderNotice) -> str:
