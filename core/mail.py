@@ -27,7 +27,7 @@ from django.utils.translation import gettext_lazy as _
 from core.encryption import EncryptedTextField
 from core.errors import ApiError
 from core.ids import IdField, first_id
-from core.mail_content import find_template, one_line, render
+from core.mail_content import ADDRESS, find_template, one_line, render
 from core.queue import QueueRow, drain, error_text
 
 logger = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ PATIENCE = timedelta(hours=1)  # more than LATE that a mail may be past due
 ANSWERS = 4  # of the server to a mail: MAIL, RCPT, DATA and the mail itself
 PERMANENT = 500  # replies from here on (RFC 5321 §4.2.1)
 
-SAME_AN_HOUR = 5  # mails of one template that anybody can have sent to one address
+SAME_AN_HOUR = 5  # mails of one template, with a link, that anybody can have sent to one address
 
 KEPT = timedelta(days=90)
 KEPT_TO_SEND_AGAIN = timedelta(days=7)  # from the queueing on: the context of a mail that was given up
@@ -132,19 +132,24 @@ class Email(QueueRow):
 
 
 def queue_email(template: str, *, to: str, context: Mapping[str, str], **options: Any) -> Email:
-    """Has a mail sent once the caller's transaction commits, and never when it does not; or skips it, when the address
-    has got SAME_AN_HOUR of its kind: links and invitations go wherever somebody asks for. Takes what new_email() takes;
-    the language is that of the page on which it was asked for, unless another is given.
+    """Has a mail sent once the caller's transaction commits, and never when it does not; or skips a link, when the
+    address has got SAME_AN_HOUR of its kind: links go wherever somebody asks for. A mail without one tells of what has
+    happened, and is always sent. Takes what new_email() takes; the language is that of the page on which it was asked
+    for, unless another is given.
 
     Raises TemplateDoesNotExist.
     """
     email = new_email(template, to=to, context=context, **{"language": get_language() or "en", **options})
-    hour_ago = first_id("eml", timezone.now() - timedelta(hours=1))
-    sent = Email.objects.filter(to=to, template=template, pk__gte=hour_ago).exclude(status=Status.SKIPPED)
-    if sent.count() >= SAME_AN_HOUR:
+    if ADDRESS in context and _has_enough(template, to):
         email.status, email.reason, email.due_at, email.context = Status.SKIPPED, Reason.TOO_MANY, None, None
     email.save(force_insert=True)
     return email
+
+
+def _has_enough(template: str, to: str) -> bool:
+    hour_ago = first_id("eml", timezone.now() - timedelta(hours=1))
+    queued = Email.objects.filter(to=to, template=template, pk__gte=hour_ago).exclude(status=Status.SKIPPED)
+    return queued.count() >= SAME_AN_HOUR
 
 
 def new_email(

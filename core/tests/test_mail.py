@@ -1,5 +1,6 @@
 """Mails as rows: what is queued is sent once it is committed, then says nothing more, and in the end is deleted."""
 
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -72,6 +73,17 @@ class TestQueuedMail:
         queued(language=language)
         send_emails()
         assert outbox[0].subject.split()[0] == subject
+
+    def test_of_what_has_happened_is_never_one_too_many(self):
+        for _n in range(7):
+            queue_email("password_changed", to="jane@example.com", context={"name": "Jane", "at": "now"})
+            queued()
+        told, links = (
+            Email.objects.filter(template="password_changed"),
+            Email.objects.exclude(template="password_changed"),
+        )
+        assert told.filter(status=Status.QUEUED).count() == 7
+        assert links.filter(status=Status.QUEUED).count() == 5
 
     def test_of_no_template_is_refused_at_once(self):
         with pytest.raises(TemplateDoesNotExist):

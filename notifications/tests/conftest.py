@@ -66,3 +66,16 @@ def only():
 @pytest.fixture
 def bodies(sink):
     return lambda path: [json.loads(request.body) for request in sink.at(path)]
+
+
+@pytest.fixture
+def wait_until_due(time_machine):
+    """Moves the clock to where a delivery is due, and answers how long that was."""
+
+    def wait(delivery):
+        before = timezone.now()
+        delivery.refresh_from_db()
+        time_machine.move_to(delivery.due_at, tick=False)
+        return delivery.due_at - before
+
+    return wait
