@@ -16,6 +16,8 @@ from django.db import close_old_connections, connection, models, transaction
 from django.db.models import F
 from django.utils import timezone
 
+from core.transactions import with_retries
+
 logger = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=60)  # longer than any provider call may take
@@ -77,13 +79,18 @@ def claim_batch(rows: models.QuerySet[Any], limit: int, **changes: Any) -> list[
     """Takes as many due rows as there are, `limit` at most, for the length of the lease, which they share; `changes`
     are made to them in the same commit. Whoever has many jobs in hand counts an attempt when it was made: a worker that
     dies would cost each of them one."""
+    # Again if it loses a deadlock: whoever ends jobs that an index finds locks them the other way round.
+    return with_retries(lambda: _claim_batch(rows, limit, changes))
+
+
+@transaction.atomic
+def _claim_batch(rows: models.QuerySet[Any], limit: int, changes: dict[str, Any]) -> list[Any]:
     now = timezone.now()
-    due = rows.filter(due_at__lte=now).order_by("due_at")
     skip = connection.features.has_select_for_update_skip_locked
-    with transaction.atomic():
-        claimed = list(due.select_for_update(skip_locked=skip)[:limit])
-        taken = rows.model.objects.filter(pk__in=[row.pk for row in claimed])
-        taken.update(due_at=now + LEASE, **changes)
+    due = rows.filter(due_at__lte=now).order_by("due_at")
+    claimed = list(due.select_for_update(skip_locked=skip)[:limit])
+    taken = rows.model.objects.filter(pk__in=[row.pk for row in claimed])
+    taken.update(due_at=now + LEASE, **changes)
     for row in claimed:
         row.due_at = now + LEASE
     return claimed

@@ -3,7 +3,7 @@ from datetime import timedelta
 
 import pytest
 from django.apps import apps
-from django.db import DatabaseError
+from django.db import DatabaseError, OperationalError, connection
 from django.utils import timezone
 
 from core import queue
@@ -99,6 +99,21 @@ class TestClaim:
         assert len({row.due_at for row in rows}) == 1
         assert {row.attempts for row in rows} == set(jobs.values_list("attempts", flat=True)) == {0}
         assert len(claim_batch(jobs, 2)) == 1
+
+    @pytest.mark.django_db(transaction=True)
+    def test_that_loses_a_conflict_is_made_again(self, job, jobs):
+        job(), job()
+        conflicts = [OperationalError(1213, "Deadlock found")]
+
+        def lose_first(execute, sql, *args):
+            if conflicts and sql.startswith("UPDATE"):
+                raise conflicts.pop()
+            return execute(sql, *args)
+
+        with connection.execute_wrapper(lose_first):
+            rows = claim_batch(jobs, 2)
+        assert not conflicts
+        assert {row.due_at for row in rows} == set(jobs.values_list("due_at", flat=True)) == {rows[0].due_at}
 
     def test_of_nothing_takes_no_lock(self, jobs, django_assert_num_queries):
         with django_assert_num_queries(1):

@@ -21,6 +21,7 @@ from django.utils import timezone
 from core.encryption import DecryptionError
 from core.http import Answer, CallFailed, Client
 from core.queue import claim_batch, stopping
+from core.transactions import with_retries
 from notifications.models import SLOW_SECONDS, Event, WebhookDelivery, WebhookEndpoint
 from notifications.services.deliveries import Message, compose
 from notifications.services.endpoints import drop
@@ -122,7 +123,7 @@ class Turn:
         events = Event.objects.in_bulk([delivery.event_id for delivery in claimed])
         endpoints = _load_endpoints({delivery.endpoint_id for delivery in claimed})
         stopped = [delivery.pk for delivery in claimed if not endpoints[delivery.endpoint_id].is_enabled]
-        drop(WebhookDelivery.objects.filter(pk__in=stopped))
+        with_retries(lambda: drop(WebhookDelivery.objects.filter(pk__in=stopped)))
         for delivery in claimed:
             endpoint = endpoints[delivery.endpoint_id]
             if endpoint.is_enabled:

@@ -17,6 +17,7 @@ from tests.threads import at_once
 pytestmark = pytest.mark.django_db(transaction=True)
 
 THREADS = 4
+ROUNDS = 10
 URL = "https://hooks.shop.com/"
 
 
@@ -43,11 +44,12 @@ class TestRaces:
 
     def test_between_a_worker_and_a_button_leave_nothing_due_to_a_disabled_endpoint(self, endpoint, tell):
         made = endpoint("500")
-        for n in range(8):
-            tell(object_id=f"pay_{n}")
-        at_once([send_due, lambda: with_retries(lambda: disable_endpoint(made))])
-        assert not WebhookDelivery.objects.filter(due_at__isnull=False).exists()
-        enable_endpoint(made)
+        for turn in range(ROUNDS):
+            for n in range(8):
+                tell(object_id=f"pay_{turn}_{n}")
+            at_once([send_due, lambda: with_retries(lambda: disable_endpoint(made))])
+            assert not WebhookDelivery.objects.filter(due_at__isnull=False).exists()
+            enable_endpoint(made)
 
     def test_for_the_last_endpoint_have_one_winner(self, shop, monkeypatch):
         monkeypatch.setattr(endpoints, "MAX_ENDPOINTS", 1)
