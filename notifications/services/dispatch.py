@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 
 CLAIM_SECONDS = 20.0  # for which a turn takes new rows; the next one does while it waits for its last answers
 TICK_SECONDS = 0.2  # how often new rows are looked for while everything waits
+PAUSE_SECONDS = 1.0  # before what the database did not take is recorded again
 LINGER_SECONDS = 0.01  # after an answer, for others to be recorded with it
 HEAD = 256  # due rows that are looked at, the oldest
 
@@ -149,7 +150,7 @@ class Turn:
         except DatabaseError:
             logger.exception("answers to %d deliveries were not recorded", len(done))
             close_old_connections()  # a broken one is replaced
-            self.runner.run(asyncio.sleep(TICK_SECONDS))
+            self.runner.run(asyncio.sleep(PAUSE_SECONDS))
             done = {task for task in done if self.in_flight[task].is_lost}
         for task in done:
             del self.in_flight[task]
