@@ -212,7 +212,7 @@ def _faults(detail: Any, param: str = "") -> Iterator[dict[str, str]]:
     """Flattens REST framework's nested details into `{"param", "code", "message"}` rows."""
     if isinstance(detail, dict):
         for name, inner in detail.items():
-            child = "" if name == "non_field_errors" else str(name)
+            child = "" if name == "non_field_errors" else shown_name(str(name))  # of a dictionary: out of the request
             yield from _faults(inner, ".".join(part for part in (param, child) if part))
     elif isinstance(detail, list):
         for inner in detail:

@@ -29,6 +29,7 @@ from core.errors import ApiError
 from core.ids import IdField, first_id
 from core.mail_content import ADDRESS, find_template, one_line, render
 from core.queue import QueueRow, drain, error_text
+from core.transactions import with_retries
 
 logger = logging.getLogger(__name__)
 
@@ -291,9 +292,10 @@ def is_permanent(error: OSError) -> bool:
 
 
 def _end(email: Email, status: Status, **fields: Any) -> None:
-    """A mail that went out is sent, whoever holds it now; only its holder gives it up."""
+    """A mail that went out is sent, whoever holds it now; only its holder gives it up. Again when it loses a conflict:
+    a mail that is not marked goes out twice."""
     rows = Email.objects.filter(pk=email.pk) if status == Status.SENT else _still_ours(email)
-    rows.update(status=status, due_at=None, **fields)
+    with_retries(lambda: rows.update(status=status, due_at=None, **fields))
 
 
 def _still_ours(email: Email) -> models.QuerySet[Email]:

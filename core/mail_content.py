@@ -22,8 +22,9 @@ MIDDLE_LUMINANCE = 0.179  # black and white stand out alike there, at 4.58:1
 ADDRESS = "url"  # the one value of a context that is an address of ours
 # Control characters but for white space, those that turn the direction of writing, and halves of surrogate pairs.
 UNPRINTABLE = re.compile(r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-# evil.example, also with the full stops of other scripts (IDNA, RFC 3490 §3.1); https://evil
-LINK_LIKE = re.compile(r"(?<=\w)[.\u3002\uff0e\uff61](?=[^\W\d_])|:(?=//)")
+# evil.example, also with the full stops of other scripts (IDNA, RFC 3490 §3.1), and with a soft hyphen or a like beside
+# them, which names of hosts lose on their way; https://evil
+LINK_LIKE = re.compile(r"(?<=.)[.\u3002\uff0e\uff61](?=[^\s\d])|:(?=//)")
 MAILBOX = re.compile(r"[\w.+-]+@[\w-]+(\.[\w-]+)+")
 NON_JOINER = "\u200c"  # shows nothing
 

@@ -146,8 +146,11 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
         return HttpResponse(headers={"HX-Redirect": path})
 
     def has_send_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
-        """Whoever may look: the merchant's own server is told once more what it may know."""
-        return self.has_view_permission(request)
+        """Whoever may look: the merchant's own server is told once more what it may know. `object_id` is quoted, as in
+        the path; None asks for the list."""
+        if object_id is None:
+            return self.has_view_permission(request)
+        return self.has_view_permission(request) and WebhookDelivery.objects.filter(pk=unquote(object_id)).exists()
 
     def _send(self, request: HttpRequest, delivery: WebhookDelivery) -> None:
         try:

@@ -132,10 +132,10 @@ webhook_enable           POST   401  403  403  403  403  200  403  200   200   4
 webhook_disable          POST   401  403  403  403  403  200  403  200   200   404   401  403  200
 webhook_test             POST   401  403  403  403  403  200  403  200   200   404   401  403  200
 webhook_replay           POST   401  403  403  403  403  200  403  200   200   404   401  403  200
-webhook_diagnose         POST   401  403  403  403  403  200  403  200   200   404   401  200  200
+webhook_diagnose         POST   401  403  403  403  403  200  403  200   200   404   401  403  200
 webhook_deliveries       GET    401  403  403  403  403  200  403  200   200   200   401  200  200
 webhook_delivery         GET    401  403  403  403  403  200  403  200   200   404   401  200  200
-webhook_preview          GET    401  403  403  403  403  200  403  200   200   404   401  200  200
+webhook_preview          GET    401  403  403  403  403  200  403  200   200   404   401  403  200
 webhook_retry            POST   401  403  403  403  403  200  403  200   200   404   401  403  200
 """
 PERSONAS = "anon new cust view supp dev fin admin owner rival gone read full".split()  # noqa: SIM905

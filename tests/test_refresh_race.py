@@ -30,7 +30,7 @@ Pair = dict[str, Any]
 
 @pytest.fixture
 def ada() -> User:
-    return User.objects.create_user(EMAIL, PASSWORD, name="Ada")
+    return User.objects.create_user(EMAIL, PASSWORD, name="Ada", email_verified_at=timezone.now())
 
 
 @pytest.fixture

@@ -40,6 +40,7 @@ from accounts.services.members import (
     mail_owners,
     remove_member,
     send_invitation,
+    writes_to_confirmed_only,
 )
 from accounts.services.merchants import (
     SUPPORT,
@@ -140,4 +141,5 @@ __all__ = [
     "user_to_reset",
     "user_to_verify",
     "verify_email",
+    "writes_to_confirmed_only",
 ]

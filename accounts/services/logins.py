@@ -101,9 +101,7 @@ def _used_twice(login: Login) -> None:
         return
     logger.warning("a refresh token of %s was used twice: the log-in is ended", login.pk)
     end_login(login)
-    queue_email(
-        "tokens_revoked", to=login.user.email, context={"name": login.user.get_full_name(), "at": shown_time(now)}
-    )
+    tell_user(login.user, "tokens_revoked", at=shown_time(now))
 
 
 # --- Devices ----------------------------------------------------------------------------------
@@ -117,8 +115,7 @@ def note_device(user: User, request: HttpRequest) -> None:
     now = timezone.now()
     _device, is_new = Device.objects.update_or_create(user=user, digest=digest, defaults={"seen_at": now})
     if is_new and user.last_login is not None:
-        context = {"at": shown_time(now), "device": shown_device(program), "network": network}
-        queue_email("new_login", to=user.email, context={"name": user.get_full_name(), **context})
+        tell_user(user, "new_login", at=shown_time(now), device=shown_device(program), network=network)
 
 
 def _network(address: str) -> str:
@@ -156,3 +153,10 @@ def prune_logins() -> int:
 
 def shown_time(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M} UTC"
+
+
+def tell_user(user: User, template: str, **context: str) -> None:
+    """Mails news of an account. Anybody can open one in anybody's name, and make news of it all day long: until its
+    address is confirmed there are none, unless it is of staff, whom nobody but the operator makes."""
+    if user.email_verified or user.is_staff:
+        queue_email(template, to=user.email, context={"name": user.get_full_name(), **context})

@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import ApiKey, Membership, Merchant, User, normalize_email
-from accounts.services.logins import end_logins, shown_time
+from accounts.services.logins import end_logins, shown_time, tell_user
 from accounts.services.merchants import add_member, create_merchant
 from core.errors import ApiError
 from core.ids import is_id
@@ -112,10 +112,10 @@ def verify_email(user: User, token: str) -> User:
 def take_over(user: User, password: str) -> None:
     """Gives the account to whoever reads its mailbox. If nobody had shown that before, somebody else may have made
     it: their password and log-ins end, and so do the API keys that they made. Raises PasswordWeak."""
-    set_password(user, password)
     if not user.email_verified:
         ApiKey.objects.filter(created_by=user, revoked_at=None).update(revoked_at=timezone.now())
     mark_verified(user)
+    set_password(user, password)
 
 
 def mark_verified(user: User) -> None:
@@ -181,5 +181,4 @@ def set_password(user: User, password: str) -> None:
     user.set_password(password)
     user.save(update_fields=["password"])
     end_logins(user)
-    context = {"name": user.get_full_name(), "at": shown_time(timezone.now())}
-    queue_email("password_changed", to=user.email, context=context)
+    tell_user(user, "password_changed", at=shown_time(timezone.now()))

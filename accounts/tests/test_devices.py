@@ -9,6 +9,7 @@ from django.utils import timezone
 from accounts.models import Device, User
 from accounts.services import prune_logins
 from accounts.services.logins import KEPT, shown_device
+from accounts.services.registration import set_password
 from accounts.tests.conftest import ADA, PASSWORD
 from core.mail import Email, send_emails
 
@@ -30,6 +31,19 @@ def log_in_from(post, ada):
 @pytest.fixture
 def at_home(log_in_from):
     assert log_in_from() == 0
+
+
+class TestUnconfirmedAddress:
+    def test_is_told_of_nothing(self, log_in_from, at_home):
+        """It may be that of somebody who has never heard of us, registered by whoever logs in here."""
+        User.objects.update(email_verified_at=None)
+        assert log_in_from(program=SAFARI) == 0
+        set_password(User.objects.get(), "another long enough password")
+        assert not Email.objects.exists()
+
+    def test_of_staff_is_told(self, log_in_from, at_home):
+        User.objects.update(email_verified_at=None, is_staff=True)
+        assert log_in_from(program=SAFARI) == 1
 
 
 class TestFirstLogIn:

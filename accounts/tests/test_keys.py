@@ -103,6 +103,12 @@ class TestANewKey:
         assert set(mails.values_list("to", flat=True)) == {"owner@shop.example.com", other.email}
         assert told("new_api_key") == {"merchant": "Acme", "key": "Shop server", "last4": key["last4"], "by": "Owner"}
 
+    def test_of_a_sandbox_merchant_is_told_at_confirmed_addresses(self, make_key, shop, settings):
+        settings.DEMO = False
+        add_member(shop, User.objects.create(email="somebody.else@example.com"), "owner")
+        make_key()
+        assert Email.objects.get(template="new_api_key").to == "owner@shop.example.com"
+
 
 class TestARepeatedRequest:
     def test_makes_one_key_and_keeps_its_secret(self, make_key):

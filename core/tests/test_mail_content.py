@@ -148,6 +148,7 @@ class TestHarmless:
             *("evil.example", "https://evil.example/x", "www.evil.example", "http://x@evil.example"),
             *("evil.example/@x", "evil.example?@", "evil.example#@now", "a@evil.example/login", "@https:evil.example"),
             *("evil\u3002example", "evil\uff0eexample", "evil\uff61example", "a@b.example@evil.example"),
+            *("evil\u00ad.example", "evil.\u00adexample", "evil.\u200bexample", "evile\u0301.example"),
         ],
     )
     def test_makes_a_link_unlike_one_but_looks_the_same(self, text):

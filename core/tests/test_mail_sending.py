@@ -8,7 +8,7 @@ from smtplib import SMTPDataError, SMTPRecipientsRefused, SMTPSenderRefused, SMT
 import pytest
 from django.core import mail as django_mail
 from django.core.mail.backends.locmem import EmailBackend
-from django.db import connections
+from django.db import OperationalError, connection, connections
 from django.utils import timezone
 
 from core import mail, queue
@@ -193,4 +193,23 @@ class TestKilledWorker:
         send_emails()
         first, second = server.mails
         assert first["Message-ID"] == second["Message-ID"] == f"<{email.pk}@testserver>"
+        assert row(email).status == Status.SENT
+
+
+@pytest.mark.django_db(transaction=True)
+class TestConflict:
+    def test_that_is_lost_after_sending_sends_nothing_again(self, server):
+        email, lost = queued(), []
+
+        def lose_once(execute, sql, *arguments):
+            if "sent_at" in sql and sql.startswith("UPDATE") and not lost:
+                lost.append(sql)
+                raise OperationalError(1213, "Deadlock found")
+            return execute(sql, *arguments)
+
+        with connection.execute_wrapper(lose_once):
+            send_emails()
+        make_due()
+        send_emails()
+        assert len(lost) == len(server.mails) == 1
         assert row(email).status == Status.SENT

@@ -147,6 +147,9 @@ def _between(events: QuerySet[Event], since: datetime | None, until: datetime | 
 def _replay(endpoint: WebhookEndpoint, event_ids: Sequence[str], again: Iterable[str]) -> int:
     locked = locked_endpoint(endpoint.pk)  # one replay after another
     refuse_disabled(locked)
+    # Those that are still kept, and stay so until the commit: the oldest may be pruned at this moment.
+    kept = Event.objects.select_for_update().filter(pk__in=event_ids).order_by("pk").values_list("pk", flat=True)
+    event_ids = list(kept)
     known = dict(locked.deliveries.filter(event__in=event_ids).values_list("event", "pk"))
     restarted = _restart(known.values(), was=again)
     now = timezone.now()

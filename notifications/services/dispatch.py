@@ -15,12 +15,14 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from django.db import Error as DatabaseError
+from django.db import close_old_connections
 from django.db.models import Exists, OuterRef, QuerySet, Subquery
 from django.utils import timezone
 
 from core.encryption import DecryptionError
 from core.http import Answer, CallFailed, Client
-from core.queue import claim_batch, stopping
+from core.queue import LEASE, claim_batch, stopping
 from core.transactions import with_retries
 from notifications.models import SLOW_SECONDS, Event, WebhookDelivery, WebhookEndpoint
 from notifications.services.deliveries import Message, compose
@@ -31,6 +33,7 @@ logger = logging.getLogger(__name__)
 
 CLAIM_SECONDS = 20.0  # for which a turn takes new rows; the next one does while it waits for its last answers
 TICK_SECONDS = 0.2  # how often new rows are looked for while everything waits
+PAUSE_SECONDS = 1.0  # before what the database did not take is recorded again
 LINGER_SECONDS = 0.01  # after an answer, for others to be recorded with it
 HEAD = 256  # due rows that are looked at, the oldest
 
@@ -64,6 +67,11 @@ class Flight:
         """Which lane its place is in: a place of the healthy is free again after SLOW_SECONDS at the latest."""
         return self.endpoint.is_troubled or self.is_slow
 
+    @property
+    def is_lost(self) -> bool:
+        """Its lease has run out: somebody else sends it again, whatever came back."""
+        return time.monotonic() - self.since > LEASE.total_seconds()
+
 
 _claiming = threading.Lock()  # in one process one turn claims at a time
 _turns: set["Turn"] = set()  # of this process: what one waits for holds its places for the other, too
@@ -83,10 +91,12 @@ def send_due() -> int:
                     turn.send_while_due()
                 finally:
                     _claiming.release()
-            turn.finish()
-        finally:
-            _turns.discard(turn)
-            turn.client.close()
+        finally:  # whatever has failed: what was sent is answered, and is not to be sent again
+            try:
+                turn.finish()
+            finally:
+                _turns.discard(turn)
+                turn.client.close()
     return turn.attempts
 
 
@@ -131,10 +141,17 @@ class Turn:
                 self.in_flight[self.runner.get_loop().create_task(attempt)] = Flight(endpoint)
 
     def _settle(self) -> None:
-        """Lets the loop run until something is answered, for a tick at most, and records it."""
+        """Lets the loop run until something is answered, for a tick at most, and records it. What the database does not
+        take is recorded later, until its lease is over."""
         done = self.runner.run(_finished(self.in_flight))
-        if done:
-            record([task.result() for task in done])
+        try:
+            if done:
+                record([task.result() for task in done])
+        except DatabaseError:
+            logger.exception("answers to %d deliveries were not recorded", len(done))
+            close_old_connections()  # a broken one is replaced
+            self.runner.run(asyncio.sleep(PAUSE_SECONDS))
+            done = {task for task in done if self.in_flight[task].is_lost}
         for task in done:
             del self.in_flight[task]
         self.attempts += len(done)

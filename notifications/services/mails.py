@@ -9,6 +9,7 @@ from django.utils import translation
 
 from accounts.models import Merchant, User, normalize_email
 from accounts.policy import roles_with
+from accounts.services import writes_to_confirmed_only
 from core.mail import Email, Reason, new_email, skipped_email, supported_language
 from notifications.facts import facts_of
 from notifications.mails import CUSTOMER, MAILS, OF_EVENT, Mail, Payer
@@ -29,7 +30,8 @@ def _rows(mail: Mail, event: Event, data: Mapping[str, Any], payer: Payer | None
     if not is_on and not mail.default:
         return
     if not is_on or merchant.status == Merchant.Status.CLOSED:
-        yield _skipped(mail, event, payer, Reason.MERCHANT_CLOSED if is_on else Reason.SWITCHED_OFF)
+        to = payer.email if payer and mail.audience == CUSTOMER else ""
+        yield _skipped(mail, event, Reason.MERCHANT_CLOSED if is_on else Reason.SWITCHED_OFF, to)
     elif mail.audience == CUSTOMER:
         yield from _to_payer(mail, event, data, payer)
     else:
@@ -38,11 +40,11 @@ def _rows(mail: Mail, event: Event, data: Mapping[str, Any], payer: Payer | None
 
 def _to_payer(mail: Mail, event: Event, data: Mapping[str, Any], payer: Payer | None) -> Iterator[Email]:
     if payer is None or not payer.email:
-        yield _skipped(mail, event, payer, Reason.NO_ADDRESS)
+        yield _skipped(mail, event, Reason.NO_ADDRESS)
         return
     merchant = event.merchant
-    if _is_stranger(merchant, payer):
-        yield _skipped(mail, event, payer, Reason.STRANGER)
+    if writes_to_confirmed_only(merchant) and not _is_confirmed_member(merchant, payer.email):
+        yield _skipped(mail, event, Reason.STRANGER, payer.email)
         return
     language = supported_language(payer.language)
     own = {"name": payer.name, "url": payer.url + mail.page, "support": merchant.support_email}
@@ -58,13 +60,9 @@ def _to_payer(mail: Mail, event: Event, data: Mapping[str, Any], payer: Payer | 
     )
 
 
-def _is_stranger(merchant: Merchant, payer: Payer) -> bool:
-    """Anybody can have a sandbox merchant and pay there in anybody's name: that must not be a way to have us write to
-    whomever they like. The demo sends nothing anywhere."""
-    if not merchant.is_sandbox or settings.DEMO:
-        return False
-    return not User.objects.filter(
-        memberships__merchant=merchant, email=normalize_email(payer.email), email_verified_at__isnull=False
+def _is_confirmed_member(merchant: Merchant, email: str) -> bool:
+    return User.objects.filter(
+        memberships__merchant=merchant, email=normalize_email(email), email_verified_at__isnull=False
     ).exists()
 
 
@@ -75,6 +73,9 @@ def _to_team(mail: Mail, event: Event, data: Mapping[str, Any], payer: Payer | N
     ).order_by("pk")
     context = _context(event, data, payer, settings.LANGUAGE_CODE) | {"merchant": event.merchant.name}
     for user in people:
+        if writes_to_confirmed_only(event.merchant) and not user.email_verified:
+            yield _skipped(mail, event, Reason.STRANGER, user.email)
+            continue
         yield new_email(
             mail.template,
             to=user.email,
@@ -83,7 +84,7 @@ def _to_team(mail: Mail, event: Event, data: Mapping[str, Any], payer: Payer | N
             event_id=event.pk,
         )
     if not people:
-        yield _skipped(mail, event, payer, Reason.NO_ADDRESS)
+        yield _skipped(mail, event, Reason.NO_ADDRESS)
 
 
 def _context(event: Event, data: Mapping[str, Any], payer: Payer | None, language: str) -> dict[str, str]:
@@ -91,8 +92,7 @@ def _context(event: Event, data: Mapping[str, Any], payer: Payer | None, languag
         return facts_of(event, data, payer) | {SANDBOX: "yes" if event.merchant.is_sandbox else ""}
 
 
-def _skipped(mail: Mail, event: Event, payer: Payer | None, reason: Reason) -> Email:
-    to = payer.email if payer and mail.audience == CUSTOMER else ""
+def _skipped(mail: Mail, event: Event, reason: Reason, to: str = "") -> Email:
     return skipped_email(mail.template, reason=reason, to=to, merchant_id=event.merchant_id, event_id=event.pk)
 
 

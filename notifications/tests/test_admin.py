@@ -103,6 +103,10 @@ class TestButtons:
         page = desk.get(LISTS[WebhookDelivery]).content.decode()
         assert "The webhook endpoint is disabled." in page
 
+    def test_send_again_is_for_deliveries_that_are_still_kept(self, desk, failed):
+        failed.event.delete()
+        assert press(desk, WebhookDelivery, failed, "send_this").status_code == 403
+
     def test_enable_is_for_endpoints_that_are_disabled(self, desk, failed):
         endpoint = failed.endpoint
         assert press(desk, WebhookEndpoint, endpoint, "enable_this").status_code == 403

@@ -204,6 +204,20 @@ class TestDeliveries:
         assert message["headers"]["webhook-signature"].startswith("v1,")
         assert '"type":"payment.created"' in message["body"]
 
+    def test_show_what_would_be_sent_to_nobody_who_may_only_look(self, api, send, endpoint, pay, shop, owner_user):
+        """The key may not read payments, and has no use for a message of ours with a signature of this moment."""
+        pay()
+        delivery = WebhookDelivery.objects.get()
+        who = {"by": owner_user, "by_role": "owner", "key": None}
+        _row, secret = create_key(shop, **who, name="Monitor", scopes=["webhooks:read"])
+        key = {"Authorization": f"Bearer {secret}"}
+        path = f"/api/v1/webhook-deliveries/{delivery.pk}"
+        assert api.get(path, headers=key).status_code == 200
+        assert api.get(f"{path}/preview", headers=key).status_code == 403
+        path = f"/api/v1/webhook-endpoints/{endpoint['id']}/diagnose"
+        message = {"body": "{}", "headers": {"webhook-id": delivery.event_id}}
+        assert api.post(path, message, headers=key, content_type=JSON).status_code == 403
+
     def test_of_a_deleted_endpoint_are_kept_and_sent_no_more(self, send, endpoint, pay):
         pay()
         send("delete", f"webhook-endpoints/{endpoint['id']}")

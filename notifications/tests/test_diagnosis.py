@@ -197,6 +197,13 @@ class TestApi:
         path = f"/api/v1/webhook-endpoints/{delivery.endpoint_id}/diagnose"
         assert api.post(path, given, content_type=JSON, headers=owner).status_code == 400
 
+    def test_repeats_no_card_number_that_stands_for_a_header(self, api, owner, delivery):
+        path = f"/api/v1/webhook-endpoints/{delivery.endpoint_id}/diagnose"
+        given = {"body": "{}", "headers": {"4012888888881881": 5, "x" * 9000: 5}}
+        answer = api.post(path, given, content_type=JSON, headers=owner)
+        assert [field["param"] for field in answer.json()["error"]["fields"]] == ["headers.…", f"headers.{'x' * 64}"]
+        assert "4012888888881881" not in answer.content.decode()
+
 
 class TestPage:
     @pytest.fixture

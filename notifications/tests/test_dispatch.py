@@ -3,11 +3,12 @@
 import asyncio
 import time
 from datetime import timedelta
+from itertools import count
 
 import pytest
 from cryptography.fernet import Fernet
 from django.conf import settings
-from django.db import connection
+from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
 from accounts.services import create_merchant
@@ -274,6 +275,56 @@ class TestTurn:
         assert send() == 0
         assert WebhookDelivery.objects.get().status == "failed"
         assert sink.received == []
+
+
+@pytest.mark.django_db(transaction=True)
+class TestFailingDatabase:
+    """A statement that fails costs nobody what is in flight."""
+
+    @pytest.fixture
+    def fails_once(self, monkeypatch):
+        """`fails_once("record")`: this step of the dispatcher fails when it is taken for the `turn`-th time."""
+
+        def make(step, turn=1, error=OperationalError):
+            original, calls = getattr(dispatch, step), count(1)
+
+            def fail_or_go_on(*args):
+                if next(calls) == turn:
+                    raise error("server has gone away")
+                return original(*args)
+
+            monkeypatch.setattr(dispatch, step, fail_or_go_on)
+
+        return make
+
+    @pytest.mark.parametrize("error", [OperationalError, InterfaceError])
+    def test_records_later_what_it_cannot_record_now(self, backlog, send, sink, fails_once, error):
+        backlog(3), backlog(3, "slow")
+        fails_once("record", error=error)
+        assert send() == 6
+        assert set(WebhookDelivery.objects.values_list("status", "attempts")) == {("delivered", 1)}
+        assert (WebhookAttempt.objects.count(), len(sink.received)) == (6, 6)
+
+    @pytest.mark.parametrize("step", ["choose", "claim_batch", "_load_endpoints"])
+    def test_waits_for_its_answers_when_it_cannot_claim(self, backlog, send, sink, fails_once, step):
+        backlog(HEALTHY.each, "slow")
+        backlog(HEALTHY.each + 1)
+        fails_once(step, turn=2)
+        with pytest.raises(OperationalError):
+            send()
+        sent = WebhookDelivery.objects.filter(status="delivered")
+        assert sent.filter(endpoint__url=sink.url("slow")).count() == HEALTHY.each
+        assert sent.count() == len(sink.received) == 2 * HEALTHY.each
+
+    def test_gives_up_when_others_send_it_anyway(self, backlog, send, monkeypatch):
+        def fail(outcomes):
+            raise OperationalError
+
+        backlog(1)
+        monkeypatch.setattr(dispatch, "record", fail)
+        monkeypatch.setattr(dispatch, "LEASE", timedelta(0))
+        assert send() == 1
+        assert WebhookDelivery.objects.get().status == "pending"
 
 
 class TestLateness:

@@ -195,6 +195,18 @@ class TestTeam:
         for word in words:
             assert word in text_of(mails[0])
 
+    def test_of_the_sandbox_is_told_at_confirmed_addresses(self, shop, tell, team, received, settings):
+        """Whoever registers somebody else's address cannot have us write to it."""
+        settings.DEMO = False
+        User.objects.filter(email="owner@shop.example.com").update(email_verified_at=timezone.now())
+        tell("payout.paid")
+        assert [mail.to for mail in received()] == [["owner@shop.example.com"]]
+        skipped = Email.objects.filter(status=Status.SKIPPED, reason=Reason.STRANGER)
+        assert {email.to for email in skipped} == {"admin@shop.example.com", "finance@shop.example.com"}
+        Merchant.objects.update(mode="live")
+        tell("payout.paid", object_id="po_2")
+        assert len(received()) == 1 + len(PAYOUT_ROLES)
+
     def test_of_nobody_is_noted(self, tell, shop):
         tell("payout.paid")
         row = Email.objects.get()

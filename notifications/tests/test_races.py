@@ -1,5 +1,7 @@
 """Changes publish, workers record and people press buttons at the same moment; most telling with row locks."""
 
+from itertools import count
+
 import pytest
 
 from core.transactions import with_retries
@@ -7,6 +9,7 @@ from notifications.models import Event, WebhookDelivery, WebhookEndpoint
 from notifications.services import (
     TooManyEndpoints,
     create_endpoint,
+    deliveries,
     disable_endpoint,
     enable_endpoint,
     endpoints,
@@ -67,3 +70,18 @@ class TestRaces:
         answers = at_once([lambda: create_endpoint(shop, url=URL, event_types=["*"], key="k" * 64)] * THREADS)
         assert len({endpoint.pk for endpoint, _secret in answers}) == 1
         assert sum(secret is not None for _endpoint, secret in answers) == 1
+
+    def test_between_a_replay_and_the_pruning_send_what_is_left(self, api, owner, endpoint, tell, monkeypatch):
+        old, young = tell(object_id="pay_old"), tell(object_id="pay_young")
+        made = endpoint()
+        original, calls = deliveries.locked_endpoint, count(1)
+
+        def prune_after_the_look(endpoint_id):
+            if next(calls) == 2:
+                Event.objects.filter(pk=old.pk).delete()
+            return original(endpoint_id)
+
+        monkeypatch.setattr(deliveries, "locked_endpoint", prune_after_the_look)
+        answer = api.post(f"/api/v1/webhook-endpoints/{made.pk}/replay", {}, "application/json", headers=owner)
+        assert (answer.status_code, answer.json()["replay"]) == (200, {"events": 1})
+        assert made.deliveries.get().event == young

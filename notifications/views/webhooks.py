@@ -196,10 +196,10 @@ class ReplayView(EndpointView):
 
 
 class DiagnoseView(EndpointView):
-    """Why a message does not verify."""
+    """Why a message does not verify: it shows parts of what was sent, as PreviewView does."""
 
     noun = "diagnosis"
-    needs = {"POST": "webhooks:read"}
+    needs = {"POST": "webhooks:write"}
 
     @described(
         "diagnoseWebhook",
@@ -277,10 +277,11 @@ class RetryView(DeliveryView):
 
 
 class PreviewView(DeliveryView):
-    """A dry run."""
+    """A dry run. It shows objects that its reader may have no permission for, and signs them: for who may send them to
+    a server of their own."""
 
     noun = "webhook"
-    needs = {"GET": "webhooks:read"}
+    needs = {"GET": "webhooks:write"}
 
     @described(
         "previewWebhookDelivery",
