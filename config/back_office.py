@@ -1,10 +1,12 @@
-"""The back office as a whole: who acts in it, its navigation, its first page, its looks and its content policy."""
+"""The back office as a whole: who acts in it, what it reads and loads, its navigation, its first page and its looks."""
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import unquote
 
 from csp.constants import SELF, UNSAFE_EVAL, UNSAFE_INLINE
 from csp.decorators import csp_replace
+from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponseBase
 from django.templatetags.static import static
 from django.urls import reverse
@@ -100,6 +102,17 @@ def content_policy(get_response: Handler) -> Handler:
     def middleware(request: HttpRequest) -> HttpResponseBase:
         answer = relaxed if _is_ours(request) else get_response
         return answer(request)
+
+    return middleware
+
+
+def no_null_characters(get_response: Handler) -> Handler:
+    """Middleware: no path or filter under /admin/ brings the database a NUL, which PostgreSQL cannot take."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        if _is_ours(request) and "\0" in request.path_info + unquote(request.META["QUERY_STRING"]):
+            raise BadRequest("A null character.")
+        return get_response(request)
 
     return middleware
 
