@@ -121,9 +121,13 @@ def _processing(payment: Payment, txn: Transaction, result: Result) -> None:
 
 
 def _requires_action(payment: Payment, txn: Transaction, result: Result) -> None:
-    """The payer has to act. Somebody who makes a bank transfer may still choose another method: pending."""
+    """The payer has to act. Somebody who makes a bank transfer may still choose another method: pending. Where an
+    attempt beside this one has decided meanwhile, nobody is to act any more."""
     txn.due_at = next_poll(txn)
     txn.save()
+    if payment.status not in UNPAID:
+        drop_attempt(payment)
+        return
     payment.next_action = result.next_action
     by_transfer = (result.next_action or {}).get("type") == "bank_transfer"
     move_payment(payment, Status.PENDING if by_transfer else Status.REQUIRES_ACTION)
