@@ -31,7 +31,6 @@ from payments.services.status import close_transaction, lock, move_payment, take
 from payments.services.transactions import not_known, stay_unknown
 
 LAPSE_RETRY = timedelta(hours=1)  # while a capture or void is in flight, or after a void that failed
-IN_PROGRESS_OR_DONE = [TransactionStatus.PENDING, TransactionStatus.PROCESSING, TransactionStatus.SUCCEEDED]
 RELEASED = {TransactionStatus.CANCELLED, TransactionStatus.FAILED}
 
 
@@ -122,12 +121,9 @@ def _refuse_in_flight(payment: Payment) -> None:
 
 
 def authorization_of(payment: Payment) -> Transaction:
-    """What holds the money of an authorized payment: not one that arrived too late and is released again."""
-    released = Transaction.objects.filter(payment=payment, kind=TransactionKind.VOID, status__in=IN_PROGRESS_OR_DONE)
-    authorizations = Transaction.objects.filter(
-        payment=payment, kind=TransactionKind.AUTHORIZATION, status=TransactionStatus.SUCCEEDED
-    )
-    return authorizations.exclude(pk__in=released.values("charge")).latest("id")
+    """What holds the money of an authorized payment: not one that arrived too late, whatever became of its void."""
+    authorizations = payment.transactions.filter(kind=TransactionKind.AUTHORIZATION, is_surplus=False)
+    return authorizations.filter(status=TransactionStatus.SUCCEEDED).latest("id")
 
 
 # --- The job ----------------------------------------------------------------------------------

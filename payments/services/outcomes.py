@@ -162,11 +162,11 @@ def _pay(payment: Payment, txn: Transaction, target: str) -> None:
 def _surplus(payment: Payment, txn: Transaction) -> None:
     """Money that arrived where it may not stay: kept in the books, due to be given back. What was only
     reserved is released."""
+    txn.is_surplus = True
+    txn.save(update_fields=["is_surplus", "updated_at"])
     if txn.kind == TransactionKind.AUTHORIZATION:
         open_operation(txn, TransactionKind.VOID, txn.amount)
         return
-    txn.is_surplus = True
-    txn.save(update_fields=["is_surplus", "updated_at"])
     payment.surplus_due_at = timezone.now()
     payment.save()
     tell(payment, "payment.surplus")

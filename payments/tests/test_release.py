@@ -8,6 +8,7 @@ from django.utils import timezone
 from core.queue import run_due
 from notifications.models import Event
 from payments.models import Payment, Transaction
+from payments.providers import PROVIDERS
 from payments.services.authorizations import LAPSE_RETRY
 from payments.services.status import AUTHORIZATION_LIFETIME
 from payments.tests.conftest import CARD, JSON
@@ -153,3 +154,26 @@ class TestAnAuthorizationThatComesTooLate:
         assert (late_charge.status, operation().status) == ("cancelled", "succeeded")
         assert read(late)["failure"]["code"] == "order_already_paid"
         assert disagreements() == []
+
+    def test_is_not_what_is_captured_though_the_provider_had_released_it_before_we_did(
+        self, start, attempt, capture, monkeypatch
+    ):
+        payment = start(capture_method="manual")
+        for method in ("bank_transfer", "paypal"):
+            attempt(payment, method=method)
+            run_due()
+        charge, late = Charge.objects.order_by("pk")
+        void = PROVIDERS["sandbox"].void
+
+        def void_too_late(request):
+            monkeypatch.undo()
+            sandbox.void_charge(key="by-the-bank", charge_id=late.pk)
+            return void(request)
+
+        monkeypatch.setattr(PROVIDERS["sandbox"], "void", void_too_late)
+        for arrives in (charge, late):
+            sandbox.decide(charge_id=arrives.pk, approve=True)
+            run_due()
+        assert operation().status == "failed"
+        assert shown(capture(payment.pk)) == (201, "completed", 50.00)
+        assert list(Charge.objects.order_by("pk").values_list("status", flat=True)) == ["succeeded", "cancelled"]
