@@ -130,7 +130,11 @@ def _requires_action(payment: Payment, txn: Transaction, result: Result) -> None
         return
     payment.next_action = result.next_action
     by_transfer = (result.next_action or {}).get("type") == "bank_transfer"
-    move_payment(payment, Status.PENDING if by_transfer else Status.REQUIRES_ACTION)
+    status = Status.PENDING if by_transfer else Status.REQUIRES_ACTION
+    if payment.status == status:  # it was not processing: another payment holds its order
+        payment.save()
+    else:
+        move_payment(payment, status)
 
 
 def _succeeded(payment: Payment, txn: Transaction, result: Result) -> None:
