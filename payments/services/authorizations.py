@@ -32,6 +32,7 @@ from payments.services.transactions import not_known, stay_unknown
 
 LAPSE_RETRY = timedelta(hours=1)  # while a capture or void is in flight, or after a void that failed
 RELEASED = {TransactionStatus.CANCELLED, TransactionStatus.FAILED}
+NOT_RELEASED = "The provider has not released what came too late."
 
 
 class PaymentNotAuthorized(ApiError):
@@ -167,7 +168,9 @@ def apply_operation(transaction_id: str, result: OperationResult, hold: Result |
     if fault:
         park(txn, fault)
         return
+    keeps_late = charge.is_surplus and hold is not None and hold.status not in RELEASED
     if txn.status != TransactionStatus.PROCESSING or result.status == txn.status:
+        txn.review_reason = NOT_RELEASED if keeps_late else txn.review_reason
         wait_for_news(txn)
         return
     record_answer(txn, result)
@@ -177,8 +180,8 @@ def apply_operation(transaction_id: str, result: OperationResult, hold: Result |
     close_transaction(txn, result.status)
     if decides:
         _decide(payment, txn, hold)
-    elif hold is not None and hold.status not in RELEASED:
-        park(txn, "The provider has not released what came too late.")
+    elif keeps_late:
+        park(txn, NOT_RELEASED)
 
 
 def _fault_of_hold(charge: Transaction, hold: Result | None) -> str:
