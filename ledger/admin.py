@@ -17,6 +17,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 
 from accounts.admin import ServiceAdmin, asked_first
 from core.admin import BackOfficeAdmin, CreatedFilter, CurrencyFilter, ReadOnly, ReadOnlyAdmin, label, money_text
+from core.encryption import DecryptionError
 from core.money import Money
 from core.state import can_move
 from ledger import services
@@ -102,7 +103,7 @@ class BankAccountAdmin(ReadOnlyAdmin):
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[BankAccount]:
-        return super().get_queryset(request).defer("account_number")
+        return super().get_queryset(request).sealed()
 
     @display(description=_("in use"), boolean=True)
     def used(self, account: BankAccount) -> bool:
@@ -201,6 +202,9 @@ class PayoutAdmin(ServiceAdmin, ReadOnlyAdmin):
     inlines = (PayoutLineInline,)
     actions_detail = ("hold_this", "release_this", "call_this_off", "send_this", "pay_this", "fail_this", "ask_this")
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Payout]:
+        return super().get_queryset(request).with_account()
+
     @display(description=_("review"))
     def review_label(self, payout: Payout) -> str:
         return label(_("Review"), "danger") if payout.review_reason else "-"
@@ -220,7 +224,10 @@ class PayoutAdmin(ServiceAdmin, ReadOnlyAdmin):
         account = payout.bank_account
         if payout.carrier != BY_HAND or payout.status not in TO_CARRY_OUT:
             return f"…{account.last4}"
-        return f"{account.routing_number} {account.account_number}".strip()
+        try:
+            return f"{account.routing_number} {account.account_number}".strip()
+        except DecryptionError as error:
+            return str(error)
 
     # --- What staff do ------------------------------------------------------------------------
     @action(

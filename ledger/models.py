@@ -205,6 +205,12 @@ class Halt(models.Model):
         return self.reason[:80]
 
 
+class BankAccountQuerySet(models.QuerySet["BankAccount"]):
+    def sealed(self) -> "BankAccountQuerySet":
+        """Without reading the number: it is needed to pay out, and perhaps ENCRYPTION_KEYS no longer open one."""
+        return self.defer("account_number")
+
+
 class BankAccount(IdempotentRow, QueueRow):
     """Where a merchant's payouts in one currency go, and when they leave by themselves: `due_at` is the next time.
 
@@ -237,6 +243,8 @@ class BankAccount(IdempotentRow, QueueRow):
     )
     created_by = models.ForeignKey(User, models.SET_NULL, null=True, editable=False, related_name="+")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = BankAccountQuerySet.as_manager()
 
     class Meta:
         ordering = ("-id",)
@@ -272,6 +280,12 @@ TO_CARRY_OUT = {PayoutStatus.PENDING, PayoutStatus.IN_TRANSIT}  # the bank has t
 RETURNED = {PayoutStatus.FAILED, PayoutStatus.CANCELLED}
 
 
+class PayoutQuerySet(models.QuerySet["Payout"]):
+    def with_account(self) -> "PayoutQuerySet":
+        """With the bank account as it is shown, sealed."""
+        return self.select_related("bank_account").defer("bank_account__account_number")
+
+
 class Payout(IdempotentRow, QueueRow):
     """Available money on its way to a merchant's bank account, set aside when the row is made. `due_at` is when its
     carrier (ledger/carriers.py) is asked; a payout that staff carry out by hand is never due."""
@@ -305,6 +319,8 @@ class Payout(IdempotentRow, QueueRow):
     paid_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
+
+    objects = PayoutQuerySet.as_manager()
 
     class Meta:
         ordering = ("-id",)

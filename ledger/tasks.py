@@ -18,7 +18,7 @@ def run_payouts() -> int:
 
 
 def run_schedules() -> int:
-    return drain(BankAccount.objects.defer("account_number"), run_schedule)
+    return drain(BankAccount.objects.sealed(), run_schedule)
 
 
 periodic("ledger.settlements", 5.0, run_settlements)

@@ -78,7 +78,7 @@ class BankAccountView(AccessView):
     noun, plural = "bank_account", "bank_accounts"
 
     def find(self, account_id: str) -> BankAccount:
-        return get_object_or_404(BankAccount, merchant=self.merchant, pk=account_id)
+        return get_object_or_404(BankAccount.objects.sealed(), merchant=self.merchant, pk=account_id)
 
     def show(self, account: BankAccount, message: str) -> Response:
         return answer(self.noun, BankAccountDetails(account).data, message)
@@ -101,7 +101,7 @@ class BankAccountsView(BankAccountView):
     )
     def get(self, request: Request) -> Response:
         refuse_parameters_but(request, "cursor", "page_size")
-        page = paginate(request, BankAccount.objects.filter(merchant=self.merchant))
+        page = paginate(request, BankAccount.objects.sealed().filter(merchant=self.merchant))
         return answer_page(self.plural, page, BankAccountDetails(page.rows, many=True).data, "Bank accounts.")
 
     @described(
@@ -175,7 +175,7 @@ class PayoutView(AccessView):
     noun, plural = "payout", "payouts"
 
     def find(self, payout_id: str) -> Payout:
-        return get_object_or_404(Payout.objects.select_related("bank_account"), merchant=self.merchant, pk=payout_id)
+        return get_object_or_404(Payout.objects.with_account(), merchant=self.merchant, pk=payout_id)
 
     def show(self, payout: Payout) -> Response:
         return answer(self.noun, PayoutDetails(payout).data, sentence(payout))
@@ -195,7 +195,7 @@ class PayoutsView(PayoutView):
         parameters=[PayoutFilters.described()],
     )
     def get(self, request: Request) -> Response:
-        payouts = Payout.objects.filter(merchant=self.merchant).select_related("bank_account")
+        payouts = Payout.objects.with_account().filter(merchant=self.merchant)
         listing = PayoutFilters(request.query_params, payouts).listing()
         page = paginate(request, listing.rows, ascending=listing.ascending)
         return answer_page(self.plural, page, PayoutDetails(page.rows, many=True).data, listing.note or "Payouts.")

@@ -1,7 +1,6 @@
 """What the ledger has to say of refunds (ledger/verification.py)."""
 
 from collections.abc import Iterator
-from datetime import timedelta
 from itertools import islice
 from typing import Any
 
@@ -18,9 +17,9 @@ from payments.models import Payment, ProviderNotice, Transaction
 from payments.providers import PROVIDERS, Movement, Provider, ProviderUnavailable
 from payments.services.status import FINAL
 from refunds.models import RESERVED, Refund, Status
+from refunds.services.notices import ON_ITS_WAY
 
 BATCH = 500  # lines of a statement that are looked up together
-ON_ITS_WAY = timedelta(hours=1)  # what is younger may not have reached us yet, or them
 
 SOURCES[Kind.REFUND_RESERVED] = SOURCES[Kind.REFUND_SUCCEEDED] = Refund.objects.all()
 

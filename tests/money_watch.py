@@ -36,7 +36,7 @@ IN_FLIGHT = {"pending", "processing"}
 Rows = dict[str, Any]
 MOVES = {
     "pending": {"processing", "requires_action", "succeeded", "failed"},
-    "processing": {"requires_action", "succeeded", "failed"},
+    "processing": {"requires_action", "succeeded", "failed", "cancelled"},
     "requires_action": {"processing", "succeeded", "failed"},
     "failed": {"succeeded"},
     "cancelled": {"succeeded"},
@@ -168,6 +168,9 @@ class Watch:
         if was == "pending" and status == "failed" and txn.id not in self.seen.charges:
             self.model.refuse_order(payment)
             return
+        if status == "cancelled":
+            self._given_up(txn, was)
+            return
         self._borne_out(txn, status)
         if was == "pending":
             self.model.begin(txn)
@@ -179,6 +182,12 @@ class Watch:
             self.model.charge(txn)
         elif status == "failed":
             self.model.decline(txn)
+
+    def _given_up(self, txn: Txn, was: str) -> None:
+        """Its payer would have to act, and the payment has been decided meanwhile."""
+        theirs = SAYS.get(self.seen.charges[txn.id][1]) if txn.id in self.seen.charges else None
+        decided = txn.payment.status not in UNPAID
+        check((was, theirs) == ("processing", "requires_action") and decided, f"{txn.id} was given up")
 
     def _borne_out(self, txn: Txn, status: str) -> None:
         """We may not know yet; what we say that we know is what the provider says."""

@@ -15,8 +15,9 @@ from ledger.services import reverse
 from ledger.verification import verify
 from payments.models import Payment, ProviderNotice, Transaction
 from payments.services import start_attempt
-from refunds.books import ON_ITS_WAY, providers_report_what_is_booked
+from refunds.books import providers_report_what_is_booked
 from refunds.models import Refund
+from refunds.services.notices import ON_ITS_WAY
 from sandbox import services as sandbox
 from sandbox.models import Charge, Operation
 

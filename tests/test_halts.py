@@ -11,7 +11,7 @@ from ledger.management.commands.verify_ledger import FAULTY, UNCHECKED
 from ledger.models import Halt
 from ledger.verification import Fault, is_halted, verify, verify_and_halt
 from payments.models import Payment
-from refunds.books import ON_ITS_WAY
+from refunds.services.notices import ON_ITS_WAY
 from sandbox.models import Charge
 
 CARD = {"card_number": "4242424242424242", "card_expiry_month": 12, "card_expiry_year": 2040}

@@ -50,7 +50,7 @@ def _lock_in_use(merchant: Merchant, currency: str) -> BankAccount | None:
         in_use = BankAccount.objects.filter(in_use_for=place).values_list("pk", flat=True).first()
         if in_use is None:
             return None
-        account = BankAccount.objects.select_for_update().get(pk=in_use)
+        account = BankAccount.objects.sealed().select_for_update().get(pk=in_use)
         if account.in_use_for == place:  # the one that was waited for may have lost its place meanwhile
             return account
     raise Unavailable
@@ -81,7 +81,7 @@ def add_bank_account(
 
     def work() -> tuple[BankAccount, bool]:
         with transaction.atomic():
-            accounts = BankAccount.objects.filter(merchant=merchant)
+            accounts = BankAccount.objects.sealed().filter(merchant=merchant)
             return create_once(accounts, key, body, lambda: _replace(merchant, by, fields, terms))
 
     return with_retries(work)
@@ -139,7 +139,7 @@ def remove_bank_account(account: BankAccount, *, by: User, password: str) -> Ban
 
 
 def _locked(account: BankAccount) -> BankAccount:
-    locked = BankAccount.objects.select_for_update().get(pk=account.pk)
+    locked = BankAccount.objects.sealed().select_for_update().get(pk=account.pk)
     if not locked.is_in_use:
         raise BankAccountMissing("This bank account is not in use any more.")
     return locked

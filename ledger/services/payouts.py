@@ -93,7 +93,7 @@ def create_payout(
 
     def work() -> tuple[Payout, bool]:
         with transaction.atomic():
-            payouts = Payout.objects.filter(merchant=merchant)
+            payouts = Payout.objects.with_account().filter(merchant=merchant)
             return create_once(payouts, key, body, lambda: _create(merchant.pk, currency, money, fields))
 
     return with_retries(work)
@@ -214,7 +214,9 @@ def _change(
 
 # --- The one door -----------------------------------------------------------------------------
 def lock_payout(payout_id: str) -> Payout:
-    return Payout.objects.select_for_update().get(pk=payout_id)
+    payout = Payout.objects.select_for_update().get(pk=payout_id)
+    payout.bank_account = BankAccount.objects.sealed().get(pk=payout.bank_account_id)  # shown in its events
+    return payout
 
 
 def move_payout(payout: Payout, status: str) -> None:
@@ -279,6 +281,7 @@ def _begin(payout_id: str) -> bool:
     except ApiError as error:
         _postpone(payout, error)
         return False
+    _request(payout)  # one whose account number cannot be read is not begun, and can be called off
     move_payout(payout, Status.IN_TRANSIT)
     return True
 
@@ -294,8 +297,13 @@ def _ask(payout: Payout) -> Transfer:
     if payout.status not in TO_CARRY_OUT:
         raise CarrierUnavailable("the carrier does not know this payout")
     refuse_blocked(payout.merchant)
+    return carrier.send(_request(payout))
+
+
+def _request(payout: Payout) -> TransferRequest:
+    """Raises DecryptionError."""
     account: BankAccount = payout.bank_account
-    return carrier.send(TransferRequest(payout.pk, payout.merchant_id, payout.money, account.account_number))
+    return TransferRequest(payout.pk, payout.merchant_id, payout.money, account.account_number)
 
 
 @transaction.atomic

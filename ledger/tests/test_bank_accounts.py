@@ -3,14 +3,16 @@
 from datetime import UTC, datetime
 
 import pytest
+from cryptography.fernet import Fernet
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
 from accounts.services import add_member, create_key
 from core.mail import Email
+from ledger.carriers import BY_HAND
 from ledger.models import BankAccount, Halt, Payout
-from ledger.services import run_schedule
+from ledger.services import hold_payout, run_schedule
 from ledger.tests.conftest import ACCOUNT, PASSWORD
 
 pytestmark = pytest.mark.django_db
@@ -244,3 +246,38 @@ class TestSchedule:
         before = BankAccount.objects.get().due_at
         later(days=1)
         assert (BankAccount.objects.get().due_at - before).days == 1
+
+
+class TestANumberThatCannotBeRead:
+    """The key that it was encrypted with is lost: nobody can be paid there, and all else goes on."""
+
+    @pytest.fixture
+    def lost(self, earn, bank, call, settings):
+        """The ids of such a bank account and of a payout to it."""
+        earn(50)
+        account = bank()
+        payout = call("POST", "payouts", amount=20).json()["payout"]
+        settings.ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
+        return account, payout["id"]
+
+    def test_is_in_nobodys_way(self, lost, call):
+        account, payout = lost
+        for path in ("bank-accounts", f"bank-accounts/{account}", "payouts", f"payouts/{payout}"):
+            assert call("GET", path).status_code == 200
+        assert call("PATCH", f"bank-accounts/{account}", schedule="daily").status_code == 200
+        assert call("POST", "payouts", amount=1).status_code == 201
+        assert call("POST", f"bank-accounts/{account}/remove", password=PASSWORD).status_code == 200
+
+    def test_is_replaced_and_its_payout_called_off(self, lost, bank, call, later, balance):
+        later(minutes=2)
+        assert bank() != lost[0]
+        assert call("POST", f"payouts/{lost[1]}/cancel").status_code == 200
+        assert balance()["available"] == 50
+        assert call("POST", "payouts").status_code == 201
+
+    def test_does_not_keep_staff_from_payouts(self, lost, client, shop):
+        client.force_login(User.objects.create_superuser("admin@example.com"))
+        Payout.objects.update(carrier=BY_HAND)
+        for page in ("payout/", f"payout/{lost[1]}/change/", "bankaccount/"):
+            assert client.get(f"/admin/ledger/{page}").status_code == 200
+        assert hold_payout(Payout.objects.get()).status == "held"

@@ -31,8 +31,8 @@ from payments.services.status import close_transaction, lock, move_payment, take
 from payments.services.transactions import not_known, stay_unknown
 
 LAPSE_RETRY = timedelta(hours=1)  # while a capture or void is in flight, or after a void that failed
-IN_PROGRESS_OR_DONE = [TransactionStatus.PENDING, TransactionStatus.PROCESSING, TransactionStatus.SUCCEEDED]
 RELEASED = {TransactionStatus.CANCELLED, TransactionStatus.FAILED}
+NOT_RELEASED = "The provider has not released what came too late."
 
 
 class PaymentNotAuthorized(ApiError):
@@ -122,12 +122,9 @@ def _refuse_in_flight(payment: Payment) -> None:
 
 
 def authorization_of(payment: Payment) -> Transaction:
-    """What holds the money of an authorized payment: not one that arrived too late and is released again."""
-    released = Transaction.objects.filter(payment=payment, kind=TransactionKind.VOID, status__in=IN_PROGRESS_OR_DONE)
-    authorizations = Transaction.objects.filter(
-        payment=payment, kind=TransactionKind.AUTHORIZATION, status=TransactionStatus.SUCCEEDED
-    )
-    return authorizations.exclude(pk__in=released.values("charge")).latest("id")
+    """What holds the money of an authorized payment: not one that arrived too late, whatever became of its void."""
+    authorizations = payment.transactions.filter(kind=TransactionKind.AUTHORIZATION, is_surplus=False)
+    return authorizations.filter(status=TransactionStatus.SUCCEEDED).latest("id")
 
 
 # --- The job ----------------------------------------------------------------------------------
@@ -171,7 +168,9 @@ def apply_operation(transaction_id: str, result: OperationResult, hold: Result |
     if fault:
         park(txn, fault)
         return
+    keeps_late = charge.is_surplus and hold is not None and hold.status not in RELEASED
     if txn.status != TransactionStatus.PROCESSING or result.status == txn.status:
+        txn.review_reason = NOT_RELEASED if keeps_late else txn.review_reason
         wait_for_news(txn)
         return
     record_answer(txn, result)
@@ -181,8 +180,8 @@ def apply_operation(transaction_id: str, result: OperationResult, hold: Result |
     close_transaction(txn, result.status)
     if decides:
         _decide(payment, txn, hold)
-    elif hold is not None and hold.status not in RELEASED:
-        park(txn, "The provider has not released what came too late.")
+    elif keeps_late:
+        park(txn, NOT_RELEASED)
 
 
 def _fault_of_hold(charge: Transaction, hold: Result | None) -> str:

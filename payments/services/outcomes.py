@@ -121,12 +121,20 @@ def _processing(payment: Payment, txn: Transaction, result: Result) -> None:
 
 
 def _requires_action(payment: Payment, txn: Transaction, result: Result) -> None:
-    """The payer has to act. Somebody who makes a bank transfer may still choose another method: pending."""
+    """The payer has to act. Somebody who makes a bank transfer may still choose another method: pending. Where an
+    attempt beside this one has decided meanwhile, nobody is to act any more."""
     txn.due_at = next_poll(txn)
     txn.save()
+    if payment.status not in UNPAID:
+        drop_attempt(payment)
+        return
     payment.next_action = result.next_action
     by_transfer = (result.next_action or {}).get("type") == "bank_transfer"
-    move_payment(payment, Status.PENDING if by_transfer else Status.REQUIRES_ACTION)
+    status = Status.PENDING if by_transfer else Status.REQUIRES_ACTION
+    if payment.status == status:  # it was not processing: another payment holds its order
+        payment.save()
+    else:
+        move_payment(payment, status)
 
 
 def _succeeded(payment: Payment, txn: Transaction, result: Result) -> None:
@@ -158,11 +166,11 @@ def _pay(payment: Payment, txn: Transaction, target: str) -> None:
 def _surplus(payment: Payment, txn: Transaction) -> None:
     """Money that arrived where it may not stay: kept in the books, due to be given back. What was only
     reserved is released."""
+    txn.is_surplus = True
+    txn.save(update_fields=["is_surplus", "updated_at"])
     if txn.kind == TransactionKind.AUTHORIZATION:
         open_operation(txn, TransactionKind.VOID, txn.amount)
         return
-    txn.is_surplus = True
-    txn.save(update_fields=["is_surplus", "updated_at"])
     payment.surplus_due_at = timezone.now()
     payment.save()
     tell(payment, "payment.surplus")

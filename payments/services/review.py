@@ -4,7 +4,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from core.errors import ApiError
-from payments.models import Transaction, TransactionStatus
+from payments.models import Transaction, TransactionKind, TransactionStatus
 from payments.services.status import lock
 
 
@@ -14,8 +14,9 @@ class NothingToAsk(ApiError):
 
 
 def may_ask_again(txn: Transaction) -> bool:
-    """Of what we take for unpaid the provider may know better, whenever."""
-    return txn.status != TransactionStatus.SUCCEEDED or bool(txn.review_reason)
+    """Of what we take for unpaid the provider may know better, whenever; and of a refund, that it has come back."""
+    is_over = txn.status == TransactionStatus.SUCCEEDED and txn.kind != TransactionKind.REFUND
+    return not is_over or bool(txn.review_reason)
 
 
 @transaction.atomic

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from django.db.models import QuerySet
-from django.test import RequestFactory
+from django.test import Client, RequestFactory
 from django.utils import timezone
 from rest_framework.request import Request
 
@@ -15,12 +15,16 @@ from accounts.models import Customer, Merchant
 from core.api import Page, paginate
 from core.errors import ApiError, as_api_error
 from core.ids import new_id
+from core.queue import run_due
 from payments import services
 from payments.cards import TEST_CARDS, CardSource
 from payments.filters import list_payments
 from payments.models import Payment
 from sandbox import services as sandbox
 from sandbox.models import Charge
+
+JSON = "application/json"
+CARD = {"card_number": "4242424242424242", "card_expiry_month": 12, "card_expiry_year": 2040}
 
 
 @pytest.fixture
@@ -59,6 +63,46 @@ def decide() -> Callable[..., None]:
         sandbox.decide(charge_id=Charge.objects.get(key=txn.pk).pk, approve=approve)
 
     return answer
+
+
+# --- Reserved money ---------------------------------------------------------------------------
+@pytest.fixture
+def authorized(pay: Callable[..., Any]) -> Callable[..., str]:
+    """`authorized(amount=…)` is the id of a payment whose money is reserved."""
+
+    def make(**fields: Any) -> str:
+        payment_id = pay(**{**CARD, "capture_method": "manual", "amount": 100, **fields}).json()["payment"]["id"]
+        run_due()
+        return payment_id
+
+    return make
+
+
+@pytest.fixture
+def post(api: Client, owner: dict[str, str]) -> Callable[..., Any]:
+    """`post("capture", payment_id, amount=60)` does it as the shop's owner."""
+
+    def send(verb: str, payment_id: str, headers: dict[str, str] | None = None, **body: Any) -> Any:
+        path = f"/api/v1/payments/{payment_id}/{verb}"
+        return api.post(path, body, headers={**owner, **(headers or {})}, content_type=JSON)
+
+    return send
+
+
+@pytest.fixture
+def capture(post: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda payment_id, headers=None, **body: post("capture", payment_id, headers, **body)
+
+
+@pytest.fixture
+def cancel(post: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda payment_id, **body: post("cancel", payment_id, **body)
+
+
+@pytest.fixture
+def read(api: Client, owner: dict[str, str]) -> Callable[[str], Any]:
+    """The payment as its merchant sees it."""
+    return lambda payment_id: api.get(f"/api/v1/payments/{payment_id}", headers=owner).json()["payment"]
 
 
 # --- Lists ------------------------------------------------------------------------------------

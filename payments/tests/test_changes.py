@@ -157,6 +157,18 @@ class TestInstructions:
         assert status_of(payment) == "processing"
         assert change(payment, status="failed").json()["payment"]["status"] == "failed"
 
+    def test_send_a_payer_back_though_another_holds_the_order(self, pay, start, attempt, decide, change, settings):
+        payment = start(order_id="order-1")
+        attempt(payment, method="bank_transfer")
+        run_due()
+        settings.SANDBOX_SETTLE_SECONDS = 600
+        pay(**CARD, order_id="order-1")
+        decide(payment, approve=True)
+        run_due()
+        assert change({"id": payment.pk}, status="requires_action").json()["payment"]["status"] == "pending"
+        txn = Transaction.objects.get(payment=payment)
+        assert (txn.status, txn.last_error) == ("requires_action", "")
+
     def test_failed_is_final_and_says_why(self, change, payment):
         answer = change(payment, status="failed").json()["payment"]
         assert answer["failure"]["code"] == "card_declined"

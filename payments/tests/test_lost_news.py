@@ -11,8 +11,9 @@ from core import queue
 from ledger.verification import verify
 from payments import services
 from payments.models import Payment, Transaction
-from payments.providers import PROVIDERS, OperationResult
+from payments.providers import PROVIDERS, OperationRequest, OperationResult
 from payments.services import status as door
+from payments.services.authorizations import NOT_RELEASED
 from payments.services.review import ask_again
 from sandbox import services as sandbox
 from sandbox.models import Charge
@@ -47,6 +48,10 @@ def give_up(api, owner, attempt):
         queue.registry["payments.expire"].handler()
 
     return {"cancelled": cancel, "expired": expire, "another": lambda payment: attempt(payment, method="paypal")}
+
+
+def void_of(txn):
+    return OperationRequest(txn.pk, txn.charge.provider_reference, txn.money)
 
 
 def approve(**which) -> None:
@@ -193,4 +198,12 @@ class TestMoneyReservedTooLate:
         approve()
         work()
         void = Transaction.objects.get(kind="void")
-        assert (void.status, void.review_reason) == ("failed", "The provider has not released what came too late.")
+        assert (void.status, void.review_reason) == ("failed", NOT_RELEASED)
+        monkeypatch.setattr(PROVIDERS["sandbox"], "lookup_operation", lambda key: refuse(void_of(void)))
+        for released, reason in ((False, NOT_RELEASED), (True, "")):
+            if released:
+                sandbox.void_charge(key="by-hand", charge_id=Charge.objects.get().pk)
+            ask_again(void.pk)
+            work()
+            void.refresh_from_db()
+            assert (void.status, void.review_reason) == ("failed", reason)

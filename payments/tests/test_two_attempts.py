@@ -1,11 +1,16 @@
 """A payer announces a transfer, then tries a card, and the transfer arrives all the same."""
 
+from datetime import timedelta
+
 import pytest
+from django.utils import timezone
 
 from core import queue
+from ledger.verification import verify
 from payments.models import Transaction
 from sandbox import services as sandbox
 from sandbox.models import Charge
+from tests.books import disagreements
 
 pytestmark = pytest.mark.django_db
 
@@ -65,6 +70,26 @@ class TestATransferThatArrives:
         arrives(payment)
         assert payment.status == status
         assert not Transaction.objects.filter(open_for=payment.pk).exists()
+
+    @pytest.mark.parametrize(("capture", "status"), [("automatic", "completed"), ("manual", "authorized")])
+    def test_calls_off_an_attempt_of_which_its_provider_tells_later_that_the_payer_has_to_act(
+        self, announced, attempt, arrives, work, settings, time_machine, caplog, capture, status
+    ):
+        payment = announced(capture_method=capture)
+        settings.SANDBOX_FAULT = "silent"
+        attempt(payment, method="paypal")
+        work()
+        settings.SANDBOX_FAULT = ""
+        arrives(payment)
+        time_machine.move_to(timezone.now() + timedelta(minutes=1))
+        work()
+        payment.refresh_from_db()
+        assert payment.status == status
+        assert not Transaction.objects.filter(open_for=payment.pk).exists()
+        arrives(payment, "paypal")
+        assert (payment.status, verify()) == (status, [])
+        assert disagreements() == []
+        assert "failed" not in caplog.text
 
     def test_is_released_when_its_payment_has_failed(self, announced, attempt, arrives, work, caplog):
         payment = announced(capture_method="manual")

@@ -15,9 +15,10 @@ from refunds.services.outcomes import begin, settle
 from refunds.services.requests import CHARGES, charges_left, new_refund, open_refund
 from refunds.services.status import reserve
 
-# While what is set aside for refunds of ours leaves no room for one that was made at the provider: longer each time,
-# for an approval may take days.
+# When a refund that was made at the provider is looked at again, while it does not fit here: longer each time, for an
+# approval may take days.
 ROOM_WAIT, LONGEST_ROOM_WAIT = timedelta(minutes=1), timedelta(hours=1)
+ON_ITS_WAY = timedelta(hours=1)  # what is younger may not have reached us yet, or the provider
 
 
 class NoRoomYet(Exception):
@@ -26,16 +27,18 @@ class NoRoomYet(Exception):
 
 def handle_notice(notice: ProviderNotice) -> None:
     """Makes our refund due, so that its provider is asked; takes in one that was made at the provider, as soon as
-    there is room for it. What does not match our money is left to a person, with the reason. Raises
-    ProviderUnavailable: it is tried again."""
-    due_at, fault = None, ""
+    there is room for it. What does not match our money is left to a person, with the reason, once nothing that would
+    make it match can be on its way. Raises ProviderUnavailable: it is tried again."""
+    fault, waits = "", notice.created_at > timezone.now() - ON_ITS_WAY
     try:
         if Transaction.objects.filter(pk=notice.transaction_id, kind=TransactionKind.REFUND).exists():
             wake(notice.transaction_id)
         else:
-            fault = _take_in(notice)
+            # Asked twice: what was told while the first answer came in had no refund to change.
+            fault = _take_in(notice) or _take_in(notice)
     except NoRoomYet as error:
-        fault, due_at = str(error), timezone.now() + min(ROOM_WAIT * max(notice.attempts, 1), LONGEST_ROOM_WAIT)
+        fault, waits = str(error), True
+    due_at = timezone.now() + min(ROOM_WAIT * max(notice.attempts, 1), LONGEST_ROOM_WAIT) if fault and waits else None
     ProviderNotice.objects.filter(pk=notice.pk).update(due_at=due_at, last_error=fault)
 
 

@@ -10,8 +10,10 @@ from payments.services.outcomes import news_at, park, wait_for_news
 from payments.services.status import close_transaction
 from payments.services.transactions import not_known, stay_unknown
 from refunds.models import Refund, Status
-from refunds.services.requests import lock_refund
+from refunds.services.requests import charges_left, lock_refund
 from refunds.services.status import move_refund
+
+NOT_RETURNED = "Money that may not stay could not be given back."
 
 
 def run_refund(txn: Transaction) -> None:
@@ -62,6 +64,8 @@ def apply_refund(refund_id: str, result: OperationResult) -> None:
     if can_move(refund, result.status):
         settle(payment, refund, txn, result)
     else:
+        if refund.is_surplus and refund.status == Status.FAILED and refund.charge in dict(charges_left(payment)):
+            txn.review_reason = NOT_RETURNED  # whoever asked has found no other way yet
         wait_for_news(txn)
     if news and txn.due_at is None:
         txn.due_at = news
@@ -74,7 +78,7 @@ def settle(payment: Payment, refund: Refund, txn: Transaction, result: Operation
     record_answer(txn, result)
     txn.failure_code = refund.failure_code = result.failure_code
     if refund.is_surplus and result.status == Status.FAILED:
-        txn.review_reason = "Money that may not stay could not be given back."
+        txn.review_reason = NOT_RETURNED
     txn.status = result.status  # past the table of transactions: only a refund may fail after its success
     close_transaction(txn, result.status)
     move_refund(payment, refund, result.status)

@@ -9,7 +9,7 @@ from django.utils import timezone
 from core.state import can_move, move_to
 from ledger.services import book_refund_reserved, book_refund_succeeded, book_refund_undone
 from notifications.services import publish
-from payments.models import Payment
+from payments.models import Payment, TransactionKind
 from payments.models import Status as PaymentStatus
 from payments.services.status import move_payment, payer_of
 from refunds.models import RESERVED, Refund, Status
@@ -68,7 +68,7 @@ def _move_along(payment: Payment, *, failed_late: bool) -> None:
 def _is_given_back(payment: Payment) -> bool:
     kept = payment.amount_captured - payment.amount_refunded
     if kept and payment.completed_at:
-        surplus = payment.transactions.filter(is_surplus=True)
+        surplus = payment.transactions.filter(is_surplus=True, kind=TransactionKind.SALE)
         back = payment.refunds.filter(charge__in=surplus, status=Status.SUCCEEDED)
         kept -= (surplus.aggregate(sum=Sum("amount"))["sum"] or 0) - (back.aggregate(sum=Sum("amount"))["sum"] or 0)
     return not kept

@@ -2,11 +2,16 @@
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.utils import timezone
 
 from accounts.models import User
 from accounts.services import support_group
-from payments.models import ProviderNotice, Transaction
+from core import queue
+from ledger.verification import verify
+from payments.models import Payment, ProviderNotice, Transaction
 from refunds.models import Refund
+from refunds.services.notices import ON_ITS_WAY
+from sandbox.models import Notice, Operation
 
 pytestmark = pytest.mark.django_db
 
@@ -26,8 +31,8 @@ def desk(client):
 def refund(api, owner, pay, work):
     """`refund()` asks to give 20.00 of a payment back."""
 
-    def make() -> Refund:
-        payment_id = pay(**CARD).json()["payment"]["id"]
+    def make(**card: str) -> Refund:
+        payment_id = pay(**{**CARD, **card}).json()["payment"]["id"]
         work()
         path = f"/api/v1/payments/{payment_id}/refund"
         body = api.post(path, {"amount": 20}, headers=owner, content_type="application/json").json()
@@ -73,16 +78,27 @@ class TestAskAgain:
         assert row.status == "succeeded"
         assert LogEntry.objects.get().object_id == row.pk
 
-    def test_is_refused_when_there_is_nothing_to_ask(self, desk, refund, work, shop):
-        over = refund()
+    def test_finds_out_what_nobody_has_told(self, desk, refund, work, time_machine):
+        """A refund that came back long after it had succeeded: the books say so until it is asked about."""
+        row = refund(card_number="4000000000005126")
         work()
+        Operation.objects.update(due_at=timezone.now())
+        queue.registry["sandbox.settle"].handler()
+        Notice.objects.all().delete()
+        time_machine.move_to(timezone.now() + ON_ITS_WAY * 2)
+        assert [(fault.rule, fault.row) for fault in verify()] == [("L6", row.transaction_id)]
+        desk.post(LIST, {"action": "ask_these", "_selected_action": [row.pk]})
+        work()
+        row.refresh_from_db()
+        assert (row.status, Payment.objects.get().amount_refunded) == ("failed", 0)
+        assert verify() == []
+
+    def test_is_refused_when_there_is_nothing_to_ask(self, desk, refund, shop):
         shop.refund_approval_limit = 1
         shop.save()
         waiting = refund()
-        answer = desk.post(LIST, {"action": "ask_these", "_selected_action": [over.pk, waiting.pk]}, follow=True)
-        page = answer.content.decode()
-        assert "closed and needs no review" in page
-        assert "waits for its approval" in page
+        answer = desk.post(LIST, {"action": "ask_these", "_selected_action": [waiting.pk]}, follow=True)
+        assert "waits for its approval" in answer.content.decode()
         assert not Transaction.objects.filter(kind="refund", due_at__isnull=False).exists()
 
 

@@ -9,10 +9,11 @@ from core import queue
 from ledger.verification import verify
 from notifications.models import Event
 from payments.models import Payment, ProviderNotice, Transaction
+from payments.providers import PROVIDERS
 from payments.services import collect_sandbox_notices
 from refunds.models import Refund
 from refunds.services import cancel_refund, handle_notice
-from refunds.services.notices import LONGEST_ROOM_WAIT, ROOM_WAIT
+from refunds.services.notices import LONGEST_ROOM_WAIT, ON_ITS_WAY, ROOM_WAIT
 from sandbox import services as sandbox
 from sandbox.models import Charge, Notice, Operation
 from tests.books import disagreements
@@ -117,6 +118,39 @@ class TestDashboardRefund:
         assert (payment.status, payment.amount_refunded, Refund.objects.get().status) == ("completed", 0, "failed")
         assert disagreements() == []
 
+    def test_that_fails_while_the_provider_is_asked_gives_the_money_back(self, paid, work, monkeypatch):
+        payment = paid(FAILS_LATER)
+        give_back(payment, 5000)
+        ask = PROVIDERS["sandbox"].lookup_operation
+
+        def ask_slowly(key):
+            answer = ask(key)
+            monkeypatch.undo()
+            Operation.objects.update(due_at=payment.created_at)
+            for name in ("sandbox.settle", "payments.collect_sandbox_notices", "refunds.notices"):
+                queue.registry[name].handler()
+            return answer
+
+        monkeypatch.setattr(PROVIDERS["sandbox"], "lookup_operation", ask_slowly)
+        work()
+        payment.refresh_from_db()
+        assert (payment.status, payment.amount_refunded, Refund.objects.get().status) == ("completed", 0, "failed")
+        assert disagreements() == []
+
+    def test_is_taken_in_though_its_charge_is_heard_of_later(self, pay, work, time_machine):
+        payment = Payment.objects.get(pk=pay(card_number=AT_ONCE, **CARD).json()["payment"]["id"])
+        for name in ("payments.transactions", "sandbox.settle"):
+            queue.registry[name].handler()
+        give_back(payment, 2000)
+        collect_sandbox_notices()
+        queue.registry["refunds.notices"].handler()
+        work()
+        time_machine.move_to(timezone.now() + ROOM_WAIT)
+        work()
+        payment.refresh_from_db()
+        assert (payment.status, payment.amount_refunded, parked()) == ("completed", 2000, "")
+        assert disagreements() == []
+
     def test_is_asked_for_again_while_the_provider_is_silent(self, paid, work, settings):
         payment = paid()
         give_back(payment, 2000)
@@ -186,7 +220,7 @@ class TestRoom:
 
 
 class TestMismatch:
-    """What is not about our money is never applied: a person looks."""
+    """What is not about our money is never applied: a person looks, when nothing can be on its way any more."""
 
     @pytest.fixture
     def payment(self, paid) -> Payment:
@@ -194,29 +228,41 @@ class TestMismatch:
         give_back(payment, 2000)
         return payment
 
+    @pytest.fixture
+    def later(self, work, time_machine):
+        """Lets the worker live through the time in which what would explain it may come."""
+
+        def wait():
+            work()
+            assert ProviderNotice.objects.get(kind="refund").due_at is not None
+            time_machine.move_to(timezone.now() + ON_ITS_WAY)
+            work()
+
+        return wait
+
     @pytest.fixture(autouse=True)
-    def _nothing_has_happened(self, payment, work):
+    def _nothing_has_happened(self, payment):
         yield
         payment.refresh_from_db()
         assert (payment.amount_refunded, payment.amount_refund_pending) == (0, 0)
         assert not Transaction.objects.filter(kind="refund").exists()
 
-    def test_of_the_charge(self, payment, work):
+    def test_of_the_charge(self, payment, later):
         payment.transactions.update(provider_reference="ch_another")
-        work()
+        later()
         assert parked() == "The refund is of a charge that is not ours."
 
-    def test_of_the_currency(self, payment, work):
+    def test_of_the_currency(self, payment, later):
         Operation.objects.update(currency="EUR")
-        work()
+        later()
         assert parked() == "The refund is of 20.00 EUR, the charge is in USD."
 
-    def test_of_the_amount(self, payment, work):
+    def test_of_the_amount(self, payment, later):
         Operation.objects.update(amount=5001)
-        work()
+        later()
         assert parked() == f"The refund is of 50.01 USD, more than is left of {payment.pk}."
 
-    def test_of_what_the_notice_says_with_what_the_provider_knows(self, payment, work):
+    def test_of_what_the_notice_says_with_what_the_provider_knows(self, payment, later):
         Operation.objects.all().delete()
-        work()
+        later()
         assert parked() == "The provider does not know this refund."

@@ -142,6 +142,22 @@ class TestCharge:
         assert (row.charge.method, row.status) == ("bank_transfer", "succeeded")
         assert disagreements() == []
 
+    def test_and_comes_back_is_no_less_though_another_came_too_late(self, api, owner, pay, refund, work):
+        payment_id = pay(capture_method="manual").json()["payment"]["id"]
+        announce(payment_id, work)
+        start_attempt(payment_id=payment_id, attempt=1, method="paypal")
+        work()
+        arrives("bank_transfer", work)
+        arrives("paypal", work)
+        assert (
+            api.post(f"/api/v1/payments/{payment_id}/capture", {}, headers=owner, content_type=JSON).status_code == 201
+        )
+        row = refund(Payment.objects.get())
+        work()
+        assert Payment.objects.get().status == "refunded"
+        apply_refund(row.pk, replace(answer_about(row), status="failed", failure_code="refund_failed"))
+        assert (Payment.objects.get().status, Payment.objects.get().amount_refunded) == ("completed", 0)
+
 
 class TestDispute:
     def test_blocks_an_approval(self, api, member, shop, paid, refund):

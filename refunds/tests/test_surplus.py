@@ -10,6 +10,7 @@ from core.mail import Email
 from notifications.models import Event
 from payments.models import Payment
 from payments.services import start_attempt
+from payments.services.review import ask_again
 from refunds.models import Refund
 from sandbox.models import Charge, Operation
 from sandbox.services import decide
@@ -137,6 +138,18 @@ class TestGoesBack:
         assert Refund.objects.get().status == "failed"
         refund.transaction.refresh_from_db()
         assert "could not be given back" in refund.transaction.review_reason
+
+    def test_or_stays_under_review_however_often_the_provider_is_asked(self, cancelled, post, work):
+        work()
+        refund = Refund.objects.select_related("transaction").get()
+        come_back(refund, work)
+        for by_hand in (False, True):
+            if by_hand:
+                post(f"payments/{cancelled.pk}/refund")
+            ask_again(refund.transaction_id)
+            work()
+            refund.transaction.refresh_from_db()
+            assert (refund.transaction.review_reason == "") == by_hand
 
 
 class TestThatComesBack:
