@@ -66,7 +66,7 @@ def delete_customer(customer: Customer) -> None:
     """Raises CustomerInUse when there are payments."""
     try:
         customer.delete()
-    except ProtectedError as error:
+    except (ProtectedError, IntegrityError) as error:  # the database's: paid at this moment
         raise CustomerInUse from error
 
 
