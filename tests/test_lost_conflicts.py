@@ -17,10 +17,11 @@ from tests.valid_requests import World, arguments, body, send
 
 pytestmark = pytest.mark.django_db
 
-# The routes whose work with_retries() runs.
-RUN_AGAIN = {
-    *("bank_accounts", "cancel", "capture", "payment", "payments", "payout_cancel", "payouts", "refund_approve"),
-    *("refund_cancel", "refund_payment", "refunds", "register", "token", "webhook_disable", "webhook_endpoints"),
+# The routes that write one row in one statement, or nothing: they hold no lock while they wait for another, so there
+# is no conflict to lose. All others are run again.
+ONE_STATEMENT = {
+    *("api_key", "email_resend", "email_verify", "logout", "me", "password_reset", "resend", "token_refresh"),
+    *("token_verify", "webhook_diagnose"),
 }
 
 # What is new in every answer: ids, references, times, secrets and tokens.
@@ -61,7 +62,7 @@ def answer(world: World, route: Route, method: str) -> tuple[int, str]:
 
 
 def test_answers_as_if_it_had_won_at_once(world, monkeypatch):
-    run_again = set()
+    asked, run_again = set(), set()
     routes = {route.name: route for route in api_routes()}
     for name, method in read_table():
         if name not in routes or method == "GET":
@@ -69,6 +70,7 @@ def test_answers_as_if_it_had_won_at_once(world, monkeypatch):
         at_once = answer(world, routes[name], method)
         with conflicts(monkeypatch) as lost:
             assert answer(world, routes[name], method) == at_once, (name, method)
+        asked.add(name)
         if lost:
             run_again.add(name)
-    assert run_again == RUN_AGAIN
+    assert asked - run_again == ONE_STATEMENT

@@ -3,7 +3,7 @@ from datetime import timedelta
 
 import pytest
 from django.apps import apps
-from django.db import DatabaseError, OperationalError, connection
+from django.db import DatabaseError
 from django.utils import timezone
 
 from core import queue
@@ -20,6 +20,7 @@ from core.queue import (
     run_due,
     run_task,
 )
+from tests.deadlocks import deadlock_at
 
 NOW = timezone.now
 
@@ -103,16 +104,8 @@ class TestClaim:
     @pytest.mark.django_db(transaction=True)
     def test_that_loses_a_conflict_is_made_again(self, job, jobs):
         job(), job()
-        conflicts = [OperationalError(1213, "Deadlock found")]
-
-        def lose_first(execute, sql, *args):
-            if conflicts and sql.startswith("UPDATE"):
-                raise conflicts.pop()
-            return execute(sql, *args)
-
-        with connection.execute_wrapper(lose_first):
+        with deadlock_at("UPDATE"):
             rows = claim_batch(jobs, 2)
-        assert not conflicts
         assert {row.due_at for row in rows} == set(jobs.values_list("due_at", flat=True)) == {rows[0].due_at}
 
     def test_of_nothing_takes_no_lock(self, jobs, django_assert_num_queries):
