@@ -152,6 +152,7 @@ def end_login(login: Login) -> None:
     Login.objects.filter(pk=login.pk, ended_at=None).update(ended_at=timezone.now())
 
 
+@unit_of_work
 def end_logins(user: User) -> None:
     """Ends every log-in of the user."""
     Login.objects.filter(user=user, ended_at=None).update(ended_at=timezone.now())
