@@ -14,6 +14,7 @@ from accounts.fields import MAX_PASSWORD_LENGTH
 from accounts.models import EMAIL_LENGTH, NAME_LENGTH, Membership, Merchant, Method, User, normalize_email
 from accounts.services import AlreadyMember, note_device
 from core.fields import LINE_NOT_BLANK
+from core.transactions import with_retries
 
 
 class LogInForm(AuthenticationForm):
@@ -24,7 +25,7 @@ class LogInForm(AuthenticationForm):
         self.fields["username"].widget.input_type = "email"
 
     def clean(self) -> dict[str, Any]:
-        data = super().clean()
+        data = with_retries(super().clean)  # as in check_credentials
         if self.user_cache is not None and self.request is not None:
             note_device(self.user_cache, self.request)
         return data

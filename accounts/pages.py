@@ -8,7 +8,6 @@ from functools import wraps
 from typing import Any
 
 from django import forms
-from django.contrib.auth import authenticate
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.utils.translation import gettext as _
@@ -73,7 +72,7 @@ def verify_email(request: HttpRequest, token: str) -> HttpResponse:
     form = _filled(PasswordForm, request)
     status = None
     if form.is_valid():
-        if authenticate(request, username=user.email, **form.cleaned_data) is not None:
+        if services.check_credentials(request, email=user.email, **form.cleaned_data) is not None:
             services.verify_email(user, token)
             return render(request, "account/verified.html", {"email": user.email})
         form.add_error("password", _("This is not the password of the account."))

@@ -27,6 +27,7 @@ from core.errors import ApiError
 from core.ids import RANDOM_BYTES, new_id
 from core.mail import Email, send_again, to_send_again
 from core.money import Money
+from core.transactions import with_retries
 
 # `name__lower__contains`: on MySQL's binary collation, which the money rules need, icontains minds the case.
 CharField.register_lookup(Lower)
@@ -131,6 +132,11 @@ class BackOfficeAdmin(Columns, ModelAdmin):
     def __init__(self, model: type[Model], admin_site: admin.AdminSite) -> None:
         super().__init__(model, admin_site)
         self.search_fields = tuple(self.search_by.values())
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **options: Any) -> Any:
+        """What a form saves is one transaction; it is sent again for whoever lost a conflict."""
+        view = super().changeform_view
+        return with_retries(lambda: view(request, *args, **options))
 
     def get_changelist(self, request: HttpRequest, **options: Any) -> type[ChangeList]:
         return ChangeList

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives, get_connection
 from django.core.mail.backends.base import BaseEmailBackend
-from django.db import models, transaction
+from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import get_language, get_supported_language_variant
@@ -29,7 +29,7 @@ from core.errors import ApiError
 from core.ids import IdField, first_id
 from core.mail_content import ADDRESS, find_template, one_line, render
 from core.queue import QueueRow, drain, error_text
-from core.transactions import with_retries
+from core.transactions import unit_of_work, with_retries
 
 logger = logging.getLogger(__name__)
 
@@ -270,7 +270,7 @@ def _require_time_for(email: Email) -> None:
 def _pause_others() -> None:
     """Nobody waits out the server's silence mail by mail: by the last of many the first would be late."""
     now = timezone.now()
-    Email.objects.filter(due_at__lte=now).update(due_at=now + OUTAGE_PAUSE)
+    with_retries(lambda: Email.objects.filter(due_at__lte=now).update(due_at=now + OUTAGE_PAUSE))
 
 
 def _failed(email: Email, error: OSError) -> None:
@@ -280,7 +280,7 @@ def _failed(email: Email, error: OSError) -> None:
         _end(email, Status.FAILED, reason=reason, last_error=error_text(error))
         return
     due_at = timezone.now() + RETRY_DELAYS[email.attempts - 1]
-    _still_ours(email).update(due_at=due_at, last_error=error_text(error))
+    with_retries(lambda: _still_ours(email).update(due_at=due_at, last_error=error_text(error)))
 
 
 def is_permanent(error: OSError) -> bool:
@@ -309,7 +309,7 @@ def to_send_again() -> models.QuerySet[Email]:
     return Email.objects.filter(status=Status.FAILED, context__isnull=False).defer("context")
 
 
-@transaction.atomic
+@unit_of_work
 def send_again(email_id: str) -> None:
     """Puts a mail that was given up back into the queue, with all its attempts. Raises NothingToSend."""
     email = to_send_again().select_for_update().filter(pk=email_id).first()

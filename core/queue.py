@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import close_old_connections, connection, models, transaction
+from django.db import close_old_connections, connection, models
 from django.db.models import F
 from django.utils import timezone
 
-from core.transactions import with_retries
+from core.transactions import unit_of_work
 
 logger = logging.getLogger(__name__)
 
@@ -75,16 +75,12 @@ def claim(rows: models.QuerySet[Any]) -> Any | None:
     return None
 
 
+@unit_of_work
 def claim_batch(rows: models.QuerySet[Any], limit: int, **changes: Any) -> list[Any]:
     """Takes as many due rows as there are, `limit` at most, for the length of the lease, which they share; `changes`
     are made to them in the same commit. Whoever has many jobs in hand counts an attempt when it was made: a worker that
     dies would cost each of them one."""
-    # Again if it loses a deadlock: whoever ends jobs that an index finds locks them the other way round.
-    return with_retries(lambda: _claim_batch(rows, limit, changes))
-
-
-@transaction.atomic
-def _claim_batch(rows: models.QuerySet[Any], limit: int, changes: dict[str, Any]) -> list[Any]:
+    # It can lose a deadlock: whoever ends jobs that an index finds locks them the other way round.
     now = timezone.now()
     skip = connection.features.has_select_for_update_skip_locked
     due = rows.filter(due_at__lte=now).order_by("due_at")

@@ -1,12 +1,14 @@
 """Units of work that lose a race in the database are run again as a whole."""
 
+import functools
 import random
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, transaction
 
+P = ParamSpec("P")
 Answer = TypeVar("Answer")
 
 TRIES = 3
@@ -34,3 +36,17 @@ def with_retries(unit: Callable[[], Answer]) -> Answer:
                 raise
             time.sleep(random.uniform(0, LONGEST_PAUSE))  # noqa: S311 jitter
     raise AssertionError("unreachable")
+
+
+def unit_of_work(function: Callable[P, Answer]) -> Callable[P, Answer]:
+    """All that the function does is one transaction, with retries. Called inside another it is a part of that one."""
+
+    @functools.wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> Answer:
+        def unit() -> Answer:
+            with transaction.atomic():
+                return function(*args, **kwargs)
+
+        return with_retries(unit)
+
+    return run

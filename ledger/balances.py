@@ -4,14 +4,13 @@ from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db import transaction
 from django.db.models import Sum
 from django.utils import timezone
 
 from accounts.models import Merchant
 from core.ids import RANDOM_BYTES, new_id
 from core.money import Money
-from core.transactions import with_retries
+from core.transactions import unit_of_work
 from ledger.models import BALANCES, Account, Entry, Snapshot
 
 # An id is made a moment before its commit, so an entry may appear behind one that is there already. A snapshot ends
@@ -64,13 +63,9 @@ def _added(merchant: Merchant, after: str, before: str | None) -> list[tuple[str
     return list(entries.order_by().values_list("currency", "account").annotate(Sum("amount")))
 
 
+@unit_of_work
 def take_snapshot(merchant: Merchant) -> None:
     """Brings a merchant's snapshots up to MARGIN ago. Two at once: one after the other."""
-    with_retries(lambda: _take_snapshot(merchant))
-
-
-@transaction.atomic
-def _take_snapshot(merchant: Merchant) -> None:
     up_to = first_entry(timezone.now() - MARGIN)
     locked = _lock(merchant, up_to)
     if locked is None or up_to <= locked.up_to:

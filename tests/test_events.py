@@ -197,7 +197,7 @@ payments/services/status.py claim_order: Payment.objects.filter(pk=payment.pk).u
 payments/services/status.py close_transaction: move_to(txn)
 payments/services/authorizations.py _begin: move_to(txn)
 payments/services/outcomes.py _record: move_to(txn)
-payments/services/payments.py _customer_returned: move_to(txn)
+payments/services/payments.py customer_returned: move_to(txn)
 payments/services/transactions.py _begin: move_to(txn)
 refunds/services/status.py move_refund: move_to(refund)
 refunds/services/requests.py _create: refund.status =

@@ -1,6 +1,7 @@
 """One refresh token, used by many at once, over HTTP. SQLite has one writer and hides races, so what counts here is
 the run on MariaDB and PostgreSQL."""
 
+import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from functools import partial
@@ -8,12 +9,13 @@ from typing import Any
 
 import pytest
 import requests
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
 from accounts.models import Login, User
-from accounts.services import end_logins
-from accounts.services.logins import RACE
+from accounts.services import end_logins, refresh_tokens
+from accounts.services.logins import RACE, start_login
+from accounts.tokens import TokenInvalid
 from core.mail import Email
 from tests.threads import at_once
 
@@ -124,3 +126,26 @@ class TestOneToken:
             )
             pairs = [pair, *(answer.json()["token"] for answer in answers[1:] if answer.status_code == 200)]
             assert [me(each) for each in pairs] == [401] * len(pairs)
+
+    @pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite locks no rows")
+    def test_that_is_used_again_waits_for_nobody_who_has_locked_its_owner(self, ada):
+        """Whoever changes a password locks the user, then the log-ins: both would wait for each other."""
+        used = start_login(ada)["refresh"]
+        refresh_tokens(used)
+        long_ago()
+        held, refused = threading.Event(), threading.Event()
+
+        def hold() -> bool:
+            with transaction.atomic():
+                User.objects.select_for_update().get()
+                held.set()
+                return refused.wait(TIMEOUT)
+
+        def use_again() -> None:
+            held.wait(TIMEOUT)
+            with pytest.raises(TokenInvalid):
+                refresh_tokens(used)
+            refused.set()
+
+        assert at_once([hold, use_again])[0]
+        assert Login.objects.get().ended_at is not None

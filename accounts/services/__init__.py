@@ -20,6 +20,7 @@ from accounts.services.keys import (
 )
 from accounts.services.logins import (
     CredentialsWrong,
+    check_credentials,
     end_login,
     end_logins,
     log_in,
@@ -107,6 +108,7 @@ __all__ = [
     "change_password",
     "change_role",
     "change_user",
+    "check_credentials",
     "confirm_password",
     "create_customer",
     "create_key",

@@ -8,6 +8,7 @@ from django.db.models import ProtectedError
 from accounts.models import Customer, Merchant, normalize_email
 from core.errors import ApiError
 from core.idempotency import create_once, fingerprint
+from core.transactions import unit_of_work
 
 
 class CustomerExists(ApiError):
@@ -31,7 +32,7 @@ def customer_of(merchant: Merchant, *, email: str, name: str, phone: str = "", l
     return customer
 
 
-@transaction.atomic
+@unit_of_work
 def create_customer(merchant: Merchant, *, key: str | None, **fields: Any) -> tuple[Customer, bool]:
     """A new customer, and whether the idempotency `key` had made it before. Raises CustomerExists,
     IdempotencyKeyReused."""
@@ -47,7 +48,7 @@ def create_customer(merchant: Merchant, *, key: str | None, **fields: Any) -> tu
         raise CustomerExists(param="email") from error
 
 
-@transaction.atomic
+@unit_of_work
 def change_customer(customer: Customer, **changes: Any) -> Customer:
     """Raises CustomerExists when the new email is another customer's."""
     if changes.get("email", customer.email) != customer.email:
@@ -66,7 +67,7 @@ def delete_customer(customer: Customer) -> None:
     """Raises CustomerInUse when there are payments."""
     try:
         customer.delete()
-    except ProtectedError as error:
+    except (ProtectedError, IntegrityError) as error:  # the database's: paid at this moment
         raise CustomerInUse from error
 
 

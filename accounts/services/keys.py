@@ -11,7 +11,6 @@ import zlib
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -20,6 +19,7 @@ from accounts.policy import permissions_of, roles_with
 from accounts.services.members import mail_owners
 from core.errors import ApiError, NotPermitted
 from core.idempotency import create_once, fingerprint
+from core.transactions import unit_of_work
 
 PREFIX = "sk_"
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -67,6 +67,7 @@ def _hash(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
+@unit_of_work
 def create_key(
     merchant: Merchant,
     *,
@@ -89,11 +90,11 @@ def create_key(
         _refuse_too_many(merchant)
         return _save(merchant, secret, by, name=name, scopes=scopes, expires_at=expires_at, key=key, body=body)
 
-    with transaction.atomic():
-        row, replayed = create_once(ApiKey.objects.filter(merchant=merchant), key, body, create)
+    row, replayed = create_once(ApiKey.objects.filter(merchant=merchant), key, body, create)
     return row, None if replayed else secret
 
 
+@unit_of_work
 def roll_key(old: ApiKey, *, by: User, by_role: str, key: str | None, overlap: timedelta) -> tuple[ApiKey, str | None]:
     """A new key like the old one, which is good for the overlap still.
 
@@ -116,8 +117,7 @@ def roll_key(old: ApiKey, *, by: User, by_role: str, key: str | None, overlap: t
             old.merchant, secret, by, name=old.name, scopes=old.scopes, expires_at=expires_at, key=key, body=body
         )
 
-    with transaction.atomic():
-        row, replayed = create_once(ApiKey.objects.filter(merchant=old.merchant), key, body, create)
+    row, replayed = create_once(ApiKey.objects.filter(merchant=old.merchant), key, body, create)
     return row, None if replayed else secret
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 from django.contrib.auth import authenticate
 from django.contrib.auth.signals import user_logged_in
-from django.db import transaction
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
@@ -19,7 +18,7 @@ from accounts.tokens import TokenInvalid, expiry_of, open_login, read_token, tok
 from core.api import client_network_of
 from core.errors import ApiError
 from core.mail import queue_email
-from core.transactions import with_retries
+from core.transactions import unit_of_work, with_retries
 
 logger = logging.getLogger(__name__)
 
@@ -49,20 +48,30 @@ def spelling_of_user(request: HttpRequest, credentials: dict[str, Any] | None) -
     return normalize_email(str((credentials or {}).get("username") or ""))[:EMAIL_LENGTH]
 
 
+def check_credentials(request: HttpRequest, *, email: str, password: str) -> User | None:
+    """The user whose these are; wrong ones are counted. On MariaDB several at once can deadlock in axes' count."""
+    return with_retries(lambda: authenticate(request, username=email, password=password))
+
+
 def log_in(request: HttpRequest, *, email: str, password: str) -> dict[str, str | int]:
     """A new log-in's pair of tokens. Raises CredentialsWrong, with the same work done for an unknown address."""
-    # On MariaDB several wrong passwords at once can deadlock in the count of axes.
-    user = with_retries(lambda: authenticate(request, username=email, password=password))
+    user = check_credentials(request, email=email, password=password)
     if user is None:
         raise CredentialsWrong
-    with transaction.atomic():
-        pair = start_login(user)
-        note_device(user, request)
-    user_logged_in.send(sender=User, request=request, user=user)  # sets last_login; axes forgets the wrong passwords
+    pair = _start_login_from(request, user)
+    # Sets last_login; axes forgets the wrong passwords.
+    with_retries(lambda: user_logged_in.send(sender=User, request=request, user=user))
     return pair
 
 
-@transaction.atomic
+@unit_of_work
+def _start_login_from(request: HttpRequest, user: User) -> dict[str, str | int]:
+    pair = start_login(user)
+    note_device(user, request)
+    return pair
+
+
+@unit_of_work
 def start_login(user: User) -> dict[str, str | int]:
     """A new log-in of somebody who has proved who they are. Raises CredentialsWrong.
 
@@ -93,9 +102,9 @@ def refresh_tokens(text: str) -> dict[str, str | int]:
     return token_pair(login, new)
 
 
-@transaction.atomic
+@unit_of_work
 def _used_twice(login: Login) -> None:
-    login = Login.objects.select_for_update().select_related("user").get(pk=login.pk)
+    login = Login.objects.select_for_update().get(pk=login.pk)
     now = timezone.now()
     if login.ended_at is not None or now - login.refreshed_at < RACE:
         return
@@ -105,7 +114,7 @@ def _used_twice(login: Login) -> None:
 
 
 # --- Devices ----------------------------------------------------------------------------------
-@transaction.atomic
+@unit_of_work
 def note_device(user: User, request: HttpRequest) -> None:
     """Remembers where a log-in comes from, as a digest. Its owner gets a mail when that is new, but not at the first
     log-in of all. Call it before `last_login` is set."""
@@ -140,6 +149,7 @@ def end_login(login: Login) -> None:
     Login.objects.filter(pk=login.pk, ended_at=None).update(ended_at=timezone.now())
 
 
+@unit_of_work
 def end_logins(user: User) -> None:
     """Ends every log-in of the user."""
     Login.objects.filter(user=user, ended_at=None).update(ended_at=timezone.now())

@@ -14,6 +14,7 @@ from accounts.services.registration import LinkInvalid, take_over
 from core.errors import ApiError, NotFound, NotPermitted, ParameterMissing
 from core.idempotency import create_once, fingerprint
 from core.mail import queue_email
+from core.transactions import unit_of_work
 
 INVITATION_SALT = "accounts.invitation"
 INVITATION_SECONDS = 7 * 24 * 3600
@@ -35,6 +36,7 @@ class AlreadyJoined(ApiError):
     message = "This member has joined: there is no invitation to send."
 
 
+@unit_of_work
 def invite_member(
     merchant: Merchant, *, by: User, by_role: str, email: str, role: str, key: str | None
 ) -> tuple[Membership, bool]:
@@ -56,8 +58,7 @@ def invite_member(
         return member
 
     try:
-        with transaction.atomic():
-            return create_once(Membership.objects.filter(merchant=merchant), key, body, create)
+        return create_once(Membership.objects.filter(merchant=merchant), key, body, create)
     except IntegrityError as error:  # two at once for one address
         raise AlreadyMember(param="email") from error
 
@@ -111,7 +112,7 @@ def account_of(email: str) -> User | None:
     return User.objects.filter(email=email, is_active=True).exclude(email_verified_at=None).first()
 
 
-@transaction.atomic
+@unit_of_work
 def accept_invitation(token: str, *, name: str = "", password: str = "") -> Membership:
     """Joins the merchant. The link proves the address, so an account is made, or taken over from whoever
     registered the address without confirming it; both need `password`.
@@ -166,7 +167,7 @@ def remove_member(member: Membership, *, by_role: str) -> Membership:
     return _changed(member, by_role, remove)
 
 
-@transaction.atomic
+@unit_of_work
 def _changed(member: Membership, by_role: str, change: Any) -> Membership:
     """The merchant's row is locked, so that two owners cannot remove each other at the same time. The member's row
     comes first, as in `accept_invitation`, where MariaDB locks the merchant's to check the foreign key."""

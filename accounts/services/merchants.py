@@ -14,6 +14,7 @@ from core.idempotency import create_once, fingerprint
 from core.ids import is_id
 from core.money import Money
 from core.state import move_to
+from core.transactions import unit_of_work
 
 SUPPORT = "Support"
 
@@ -42,7 +43,7 @@ def create_merchant(*, name: str, **fields: Any) -> Merchant:
     return add_merchant(Merchant(name=name, **fields))
 
 
-@transaction.atomic
+@unit_of_work
 def add_merchant(merchant: Merchant) -> Merchant:
     """Saves a new merchant; the installation's first is its default one."""
     if not Merchant.objects.filter(is_default=True).exists():
@@ -50,12 +51,12 @@ def add_merchant(merchant: Merchant) -> Merchant:
             merchant.is_default = True
             merchant.save(force_insert=True)
             return merchant
-        merchant.is_default = None
+    merchant.is_default = None
     merchant.save(force_insert=True)
     return merchant
 
 
-@transaction.atomic
+@unit_of_work
 def open_merchant(user: User, *, key: str | None, mode: str, **fields: Any) -> tuple[Merchant, bool]:
     """A further merchant of this user, who owns it, and whether the idempotency `key` had made it before.
 
@@ -84,7 +85,7 @@ def add_member(merchant: Merchant, user: User, role: str) -> Membership:
     )
 
 
-@transaction.atomic
+@unit_of_work
 def change_merchant(merchant: Merchant, **changes: Any) -> Merchant:
     """Changes settings, all or none. `refund_approval_limit` is a text of digits in the default currency, or None.
 
@@ -106,7 +107,7 @@ def change_merchant(merchant: Merchant, **changes: Any) -> Merchant:
     return locked
 
 
-@transaction.atomic
+@unit_of_work
 def make_default(merchant: Merchant) -> None:
     """Moves the default flag to this merchant."""
     list(Merchant.objects.select_for_update().filter(is_default=True))  # two at once: one after the other
@@ -124,7 +125,7 @@ def suspend_merchant(merchant: Merchant) -> None:
     _move(merchant, Merchant.Status.SUSPENDED)
 
 
-@transaction.atomic
+@unit_of_work
 def _move(merchant: Merchant, status: str) -> None:
     locked = Merchant.objects.select_for_update().get(pk=merchant.pk)
     move_to(locked, status)

@@ -9,7 +9,7 @@ from django.contrib.auth.password_validation import validate_password
 from django.contrib.auth.tokens import default_token_generator
 from django.core import signing
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 from django.urls import reverse
 from django.utils import timezone
 
@@ -19,7 +19,7 @@ from accounts.services.merchants import add_member, create_merchant
 from core.errors import ApiError
 from core.ids import is_id
 from core.mail import queue_email
-from core.transactions import with_retries
+from core.transactions import unit_of_work
 
 VERIFY_SALT = "accounts.verify_email"
 VERIFY_SECONDS = 3 * 24 * 3600
@@ -56,13 +56,13 @@ def register(*, email: str, password: str, name: str, merchant: dict[str, Any] |
     check_password_strength(password, User(email=email, name=name))
     hashed = make_password(password)  # the slow part, done in either case
     try:
-        with_retries(lambda: _open_account(merchant, email=email, name=name, password=hashed))
+        _open_account(merchant, email=email, name=name, password=hashed)
     except IntegrityError:
         known = User.objects.get(email=email)
         queue_email("account_exists", to=email, context={"name": known.get_full_name(), "url": settings.SITE_URL})
 
 
-@transaction.atomic
+@unit_of_work
 def _open_account(first: dict[str, Any] | None, **fields: Any) -> None:
     user = User.objects.create(**fields)
     if first is not None:
@@ -144,7 +144,7 @@ def user_to_reset(token: str) -> User:
     return user
 
 
-@transaction.atomic
+@unit_of_work
 def reset_password(token: str, password: str) -> User:
     """Sets the password by a mailed link, which proves the address too. Raises LinkInvalid, PasswordWeak."""
     user = User.objects.select_for_update().get(pk=user_to_reset(token).pk)
@@ -154,7 +154,7 @@ def reset_password(token: str, password: str) -> User:
     return user
 
 
-@transaction.atomic
+@unit_of_work
 def change_password(user: User, *, current: str, new: str) -> None:
     """Raises CurrentPasswordWrong, PasswordWeak."""
     locked = User.objects.select_for_update().get(pk=user.pk)

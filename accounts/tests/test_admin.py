@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from axes.models import AccessAttempt
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group, Permission
 from django.urls import reverse
@@ -11,12 +12,29 @@ from django.utils import timezone
 from accounts.models import ApiKey, Customer, Login, Membership, Merchant, Method, User
 from accounts.services import create_merchant, support_group
 from accounts.tests.conftest import MERCHANTS, NO_MEMBERS, PASSWORD, USERS, do, merchant_form
+from tests.deadlocks import deadlock_at
 
 pytestmark = pytest.mark.django_db
 
 
 def status_of(merchant):
     return Merchant.objects.get(pk=merchant.pk).status
+
+
+@pytest.mark.django_db(transaction=True)
+class TestADeadlock:
+    def test_saves_a_form_again(self, office, shop):
+        with deadlock_at("UPDATE", "accounts_merchant"):
+            response = office.post(f"{MERCHANTS}{shop.pk}/change/", merchant_form(**NO_MEMBERS, name="Acme & Co"))
+        assert response.status_code == 302
+        assert Merchant.objects.get().name == "Acme & Co"
+        assert LogEntry.objects.count() == 1
+
+    def test_counts_a_wrong_password_once(self, client, admin):
+        with deadlock_at("INSERT", "axes_accessattempt"):
+            response = client.post("/admin/login/", {"username": admin.email, "password": "another battery 7"})
+        assert response.status_code == 200
+        assert AccessAttempt.objects.get().failures_since_start == 1
 
 
 class TestLogIn:

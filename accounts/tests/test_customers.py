@@ -1,6 +1,7 @@
 """A merchant's customers."""
 
 import pytest
+from django.db import IntegrityError, connection
 
 from accounts.models import Customer
 from accounts.services import create_merchant
@@ -117,6 +118,18 @@ class TestDelete:
         refused = api.delete(f"/api/v1/customers/{john['id']}", headers=owner)
         assert (refused.status_code, refused.json()["error"]["code"]) == (409, "customer_in_use")
         assert Customer.objects.filter(pk=john["id"]).exists()
+
+    def test_one_that_pays_at_this_moment_stays(self, api, owner, john):
+        """Paid between our look and the deletion: the database refuses it."""
+
+        def paid(run, sql, *rest):
+            if sql.startswith("DELETE"):
+                raise IntegrityError("FOREIGN KEY constraint failed")
+            return run(sql, *rest)
+
+        with connection.execute_wrapper(paid):
+            refused = api.delete(f"/api/v1/customers/{john['id']}", headers=owner)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (409, "customer_in_use")
 
 
 class TestList:

@@ -1,10 +1,13 @@
 """Guessing passwords: after five wrong ones an address is closed to that network for a quarter of an hour."""
 
+from urllib.parse import urlsplit
+
 import pytest
 
 from accounts.models import User
-from accounts.services import ask_for_reset
-from accounts.tests.conftest import ADA, PASSWORD, mailed_token, refusal, without_id
+from accounts.services import ask_for_reset, send_verification
+from accounts.tests.conftest import ADA, PASSWORD, mailed_token, refusal, told, without_id
+from tests.deadlocks import deadlock_at
 from tests.threads import at_once
 
 WRONG = "another battery 7"
@@ -87,6 +90,24 @@ class TestALockOut:
         form = {"username": ADA, "password": PASSWORD}
         assert client.post("/admin/login/", form, REMOTE_ADDR=HERE).status_code == 429
         assert client.post("/admin/login/", form, REMOTE_ADDR=ELSEWHERE).status_code == 302
+
+
+@pytest.mark.django_db(transaction=True)
+class TestADeadlock:
+    def test_does_not_keep_out_whoever_has_the_right_password(self, ada, attempt):
+        attempt()
+        with deadlock_at("DELETE", "axes_accessattempt"):
+            assert attempt(PASSWORD) == 200
+
+    def test_of_several_wrong_ones_is_a_wrong_one(self, ada, attempt):
+        with deadlock_at("INSERT", "axes_accessattempt"):
+            assert attempt() == 401
+
+    def test_is_none_of_whoever_confirms_an_address(self, unconfirmed, client):
+        send_verification(unconfirmed)
+        path = urlsplit(told("verify_email")["url"]).path
+        with deadlock_at("INSERT", "axes_accessattempt"):
+            assert client.post(path, {"password": WRONG}).status_code == 401
 
 
 class TestTheCount:

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import ssl
+import threading
 from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 
@@ -168,7 +169,7 @@ class TestConnection:
 
     @pytest.mark.parametrize("path", ["too_long", "too_short", "until_close", "flood", "drip_body"])
     def test_is_not_kept_after_an_answer_without_a_clean_end(self, sink, path):
-        answers = post_all([sink.url(path), sink.url("200")], Client(total_seconds=0.3))
+        answers = post_all([sink.url(path), sink.url("200")], Client(total_seconds=1.0))
         assert [answer.status for answer in answers] == [200, 200]
         assert sink.connections == 2
 
@@ -181,19 +182,24 @@ class TestConnection:
     @pytest.mark.parametrize("closes", [False, True])
     def test_that_brings_an_answer_unasked_is_not_used_again(self, sink, wait, closes):
         """Nor is what it brought taken for the answer to the next call."""
+        said = threading.Event()
 
         async def talkative(connection):
             connection.answer(200)
             await connection.writer.drain()
             await asyncio.sleep(0.05)
             connection.answer(410)
+            await connection.writer.drain()
             if closes:
                 connection.close()
+            said.set()
 
         async def run():
             with closing(Client()) as client:
                 first = await client.post(sink.url("talkative"), headers={}, body=b"{}")
-                await wait(0.2)
+                while not said.is_set():
+                    await wait(0.05)
+                await wait(0.05)
                 return first, await client.post(sink.url("204"), headers={}, body=b"{}")
 
         sink.behaviours["/talkative"] = talkative

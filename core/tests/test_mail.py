@@ -24,6 +24,7 @@ from core.mail import (
     send_emails,
 )
 from core.tests.mails import LINK, queued, row
+from tests.deadlocks import deadlock_at
 
 NOW = timezone.now
 
@@ -151,6 +152,15 @@ class TestTransaction:
         queued()
         assert send_emails() == 1
         assert WatchingBackend.seen == [False, False]
+
+    def test_that_loses_a_deadlock_forgets_nothing_that_was_sent(self, outbox):
+        email = queued()
+        with deadlock_at("UPDATE", "sent_at"):
+            send_emails()
+        Email.objects.filter(due_at__isnull=False).update(due_at=NOW())
+        send_emails()
+        assert len(outbox) == 1
+        assert row(email).status == Status.SENT
 
     def test_of_many_workers_sends_each_mail_once(self, outbox):
         for number in range(20):

@@ -3,7 +3,7 @@ from datetime import timedelta
 
 import pytest
 from django.apps import apps
-from django.db import DatabaseError, OperationalError, connection
+from django.db import DatabaseError
 from django.utils import timezone
 
 from core import queue
@@ -20,6 +20,7 @@ from core.queue import (
     run_due,
     run_task,
 )
+from tests.deadlocks import deadlock_at
 
 NOW = timezone.now
 
@@ -103,16 +104,8 @@ class TestClaim:
     @pytest.mark.django_db(transaction=True)
     def test_that_loses_a_conflict_is_made_again(self, job, jobs):
         job(), job()
-        conflicts = [OperationalError(1213, "Deadlock found")]
-
-        def lose_first(execute, sql, *args):
-            if conflicts and sql.startswith("UPDATE"):
-                raise conflicts.pop()
-            return execute(sql, *args)
-
-        with connection.execute_wrapper(lose_first):
+        with deadlock_at("UPDATE"):
             rows = claim_batch(jobs, 2)
-        assert not conflicts
         assert {row.due_at for row in rows} == set(jobs.values_list("due_at", flat=True)) == {rows[0].due_at}
 
     def test_of_nothing_takes_no_lock(self, jobs, django_assert_num_queries):
@@ -147,13 +140,14 @@ class TestDrain:
         assert row.last_error == "ValueError: the provider's answer makes no sense"
         assert f"job ProviderNotice {row.pk} failed" in caplog.text
 
-    def test_waits_longer_after_each_crash(self, job, jobs):
+    def test_waits_longer_after_each_crash(self, job, jobs, time_machine):
+        time_machine.move_to(NOW(), tick=False)
         row = job()
         waits = []
         for _attempt in range(len(RETRY_DELAYS) + 2):
             drain(jobs, explode)
             row.refresh_from_db()
-            waits.append(round((row.due_at - NOW()).total_seconds()))
+            waits.append((row.due_at - NOW()).total_seconds())
             jobs.update(due_at=NOW())
         assert waits == [1, 5, 15, 60, 300, 1800, 1800, 1800]
 

@@ -2,7 +2,7 @@ import pytest
 from django.db import OperationalError, connection, transaction
 
 from core import transactions
-from core.transactions import is_conflict, with_retries
+from core.transactions import is_conflict, unit_of_work, with_retries
 
 
 class DriverError(Exception):
@@ -87,3 +87,27 @@ class TestWithRetries:
             with_retries(run)
         assert run.calls == 1
         assert not connection.in_atomic_block
+
+
+@pytest.mark.django_db(transaction=True)
+class TestUnitOfWork:
+    def test_is_one_transaction(self):
+        @unit_of_work
+        def open_one(*, key):
+            """Says where it runs."""
+            return key, connection.in_atomic_block
+
+        assert open_one(key="a") == ("a", True)
+        assert not connection.in_atomic_block
+        assert open_one.__doc__ == "Says where it runs."
+
+    def test_runs_again_as_a_whole(self, unit):
+        run = unit(*DEADLOCKS[:2])
+        assert unit_of_work(run)() == "done"
+        assert run.calls == 3
+
+    def test_inside_another_leaves_that_to_the_outermost(self, unit):
+        run = unit(DEADLOCKS[0])
+        outer = unit_of_work(unit_of_work(run))
+        assert outer() == "done"
+        assert run.calls == 2

@@ -4,7 +4,7 @@ an open browser cannot send the money elsewhere, or keep it from leaving."""
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import connection
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
@@ -13,7 +13,7 @@ from accounts.services import confirm_password, mail_owners
 from core.errors import ApiError, ParameterInvalid, Unavailable
 from core.idempotency import create_once, fingerprint
 from core.money import Money
-from core.transactions import with_retries
+from core.transactions import unit_of_work
 from ledger.iban import is_mistyped
 from ledger.models import LAST_ANCHOR, BankAccount
 
@@ -79,12 +79,12 @@ def add_bank_account(
     terms = {name: fields.pop(name) for name in SCHEDULE_FIELDS if name in fields}
     fields |= {"idempotency_key": key, "fingerprint": body}
 
+    @unit_of_work
     def work() -> tuple[BankAccount, bool]:
-        with transaction.atomic():
-            accounts = BankAccount.objects.sealed().filter(merchant=merchant)
-            return create_once(accounts, key, body, lambda: _replace(merchant, by, fields, terms))
+        accounts = BankAccount.objects.sealed().filter(merchant=merchant)
+        return create_once(accounts, key, body, lambda: _replace(merchant, by, fields, terms))
 
-    return with_retries(work)
+    return work()
 
 
 def _replace(merchant: Merchant, by: User, fields: dict[str, Any], terms: dict[str, Any]) -> BankAccount:
@@ -117,13 +117,13 @@ def _lock_to_replace(merchant: Merchant, currency: str) -> BankAccount | None:
     return before
 
 
+@unit_of_work
 def change_schedule(account: BankAccount, **terms: Any) -> BankAccount:
     """Changes when payouts leave by themselves: `schedule`, its `anchor`, and the `minimum`, major units as digits or
     None. Raises BankAccountMissing when it is not in use, ParameterInvalid, AmountTooPrecise and the like."""
-    with transaction.atomic():
-        locked = _locked(account)
-        _set_schedule(locked, **terms)
-        locked.save(update_fields=[*SCHEDULE_FIELDS, "due_at"])
+    locked = _locked(account)
+    _set_schedule(locked, **terms)
+    locked.save(update_fields=[*SCHEDULE_FIELDS, "due_at"])
     return locked
 
 
@@ -131,10 +131,14 @@ def remove_bank_account(account: BankAccount, *, by: User, password: str) -> Ban
     """No further payouts go there; the owners are told by mail. Raises CurrentPasswordWrong, BankAccountMissing when it
     is not in use."""
     confirm_password(by, password, param="password")
-    with transaction.atomic():
-        locked = _locked(account)
-        _retire(locked)
-        _tell_owners("bank_account_removed", locked, by)
+    return _remove(account, by)
+
+
+@unit_of_work
+def _remove(account: BankAccount, by: User) -> BankAccount:
+    locked = _locked(account)
+    _retire(locked)
+    _tell_owners("bank_account_removed", locked, by)
     return locked
 
 

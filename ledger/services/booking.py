@@ -11,6 +11,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Sum
 from django.utils import timezone
 
+from core.transactions import unit_of_work
 from ledger.models import BALANCE_OF, POSTINGS, Account, Entry, Fee, Journal, Kind, Settlement
 
 BASIS = 10_000  # basis points of the whole
@@ -123,7 +124,7 @@ def fees_of(merchant_id: str, method: str, currency: str, amount: int) -> dict[s
     return fees
 
 
-@transaction.atomic
+@unit_of_work
 def settle(settlement: Settlement) -> None:
     """The job of a settlement: what the capture and its fee left pending becomes available. Safe to run twice."""
     capture = settlement.capture

@@ -7,7 +7,6 @@ changes one locks its row. move_payout() is the one place where its status chang
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import Merchant, User
@@ -15,7 +14,7 @@ from core.errors import ApiError
 from core.idempotency import create_once, fingerprint
 from core.money import Money
 from core.state import can_move, move_to
-from core.transactions import with_retries
+from core.transactions import unit_of_work
 from ledger.carriers import BY_HAND, CARRIERS, CarrierUnavailable, Transfer, TransferRequest
 from ledger.models import REASON_LENGTH, RETURNED, TO_CARRY_OUT, BankAccount, Payout, PayoutLine, PayoutStatus
 from ledger.serializers import PayoutDetails
@@ -91,12 +90,12 @@ def create_payout(
     body = fingerprint({"payout": currency, "amount": money and money.amount})
     fields = {"requested_by": by, "is_scheduled": is_scheduled, "idempotency_key": key, "fingerprint": body}
 
+    @unit_of_work
     def work() -> tuple[Payout, bool]:
-        with transaction.atomic():
-            payouts = Payout.objects.with_account().filter(merchant=merchant)
-            return create_once(payouts, key, body, lambda: _create(merchant.pk, currency, money, fields))
+        payouts = Payout.objects.with_account().filter(merchant=merchant)
+        return create_once(payouts, key, body, lambda: _create(merchant.pk, currency, money, fields))
 
-    return with_retries(work)
+    return work()
 
 
 def _create(merchant_id: str, currency: str, money: Money | None, fields: dict[str, Any]) -> Payout:
@@ -161,7 +160,7 @@ def may_ask_again(payout: Payout) -> bool:
     return payout.carrier != BY_HAND and payout.status in (Status.IN_TRANSIT, Status.PAID)
 
 
-@transaction.atomic
+@unit_of_work
 def ask_again(payout: Payout) -> None:
     """Has the carrier asked now, and takes the payout out of review. Harmless: the answer walks through the usual
     door, which parks it again when it still does not match. Raises NothingToAsk."""
@@ -196,20 +195,17 @@ def _refuse_carried(payout: Payout) -> None:
         raise NotByHand
 
 
+@unit_of_work
 def _change(
     payout: Payout, status: str, *, refusals: dict[PayoutStatus, type[ApiError]] | None = None, failure_code: str = ""
 ) -> Payout:
-    @transaction.atomic
-    def work() -> Payout:
-        locked = lock_payout(payout.pk)
-        for refused, error in (refusals or {}).items():
-            if locked.status == refused:
-                raise error
-        locked.failure_code = failure_code
-        move_payout(locked, status)
-        return locked
-
-    return with_retries(work)
+    locked = lock_payout(payout.pk)
+    for refused, error in (refusals or {}).items():
+        if locked.status == refused:
+            raise error
+    locked.failure_code = failure_code
+    move_payout(locked, status)
+    return locked
 
 
 # --- The one door -----------------------------------------------------------------------------
@@ -270,7 +266,7 @@ def run_payout(payout: Payout) -> None:
         apply_transfer(payout.pk, transfer)
 
 
-@transaction.atomic
+@unit_of_work
 def _begin(payout_id: str) -> bool:
     """Commits the intent. False when it was held or called off, somebody else has begun, or nothing may be paid."""
     payout = lock_payout(payout_id)
@@ -306,7 +302,7 @@ def _request(payout: Payout) -> TransferRequest:
     return TransferRequest(payout.pk, payout.merchant_id, payout.money, account.account_number)
 
 
-@transaction.atomic
+@unit_of_work
 def apply_transfer(payout_id: str, transfer: Transfer) -> None:
     """Takes a carrier's answer into the books, in one commit. Old news is ignored, news told twice changes nothing,
     and an answer about other money than ours is parked for review."""
@@ -334,7 +330,7 @@ def _mismatch(payout: Payout, transfer: Transfer) -> str:
     return ""
 
 
-@transaction.atomic
+@unit_of_work
 def _stay_blocked(payout_id: str, error: ApiError) -> None:
     """It has not been sent: that waits until payouts go on."""
     _postpone(lock_payout(payout_id), error)
@@ -345,7 +341,7 @@ def _postpone(payout: Payout, error: ApiError) -> None:
     payout.save()
 
 
-@transaction.atomic
+@unit_of_work
 def _stay_unknown(payout_id: str, error: str) -> None:
     """Silence is no answer: the status stays, and the carrier is asked again."""
     _wait(lock_payout(payout_id), error)

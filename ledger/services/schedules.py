@@ -2,11 +2,11 @@
 
 from datetime import timedelta
 
-from django.db import transaction
 from django.utils import timezone
 
 from core.errors import ApiError
 from core.queue import error_text
+from core.transactions import unit_of_work
 from ledger.balances import sums_of
 from ledger.models import Account, BankAccount
 from ledger.services.bank_accounts import next_time
@@ -15,7 +15,7 @@ from ledger.services.payouts import PayoutsHalted, create_payout
 HALTED_RETRY = timedelta(hours=1)
 
 
-@transaction.atomic
+@unit_of_work
 def run_schedule(account: BankAccount) -> None:
     """The job of a bank account: pays out all that is available, unless it is less than the minimum, and sets the next
     time in the same commit. Until there is enough it reads a balance, and not the entries behind it. What cannot be

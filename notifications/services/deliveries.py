@@ -14,6 +14,7 @@ from core.errors import ApiError, NotFound
 from core.ids import first_id, is_id
 from core.indexes import along_index
 from core.renderers import to_json
+from core.transactions import unit_of_work
 from notifications.diagnosis import Step, diagnose
 from notifications.models import EVENT_TYPES, Event, WebhookDelivery, WebhookEndpoint
 from notifications.services.endpoints import locked_endpoint, refuse_disabled
@@ -100,7 +101,7 @@ def _sent_body(endpoint: WebhookEndpoint, headers: Mapping[str, str]) -> bytes |
     return _body_of(event) if event else None
 
 
-@transaction.atomic
+@unit_of_work
 def resend(delivery: WebhookDelivery) -> None:
     """Makes a delivery due now, with all its attempts before it, whatever became of it. Raises EndpointDisabled."""
     refuse_disabled(locked_endpoint(delivery.endpoint_id))
@@ -143,7 +144,7 @@ def _between(events: QuerySet[Event], since: datetime | None, until: datetime | 
     return events
 
 
-@transaction.atomic
+@unit_of_work
 def _replay(endpoint: WebhookEndpoint, event_ids: Sequence[str], again: Iterable[str]) -> int:
     locked = locked_endpoint(endpoint.pk)  # one replay after another
     refuse_disabled(locked)

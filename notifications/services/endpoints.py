@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -13,7 +12,7 @@ from core.errors import ApiError, NotFound
 from core.idempotency import create_once, fingerprint
 from core.state import move_to
 from core.targets import check_url
-from core.transactions import with_retries
+from core.transactions import unit_of_work, with_retries
 from notifications.models import (
     ENDPOINT_DISABLED,
     ENDPOINT_TEST,
@@ -92,7 +91,7 @@ def check_patterns(event_types: Iterable[str]) -> list[str]:
     return [pattern for pattern in PATTERNS if pattern in asked]
 
 
-@transaction.atomic
+@unit_of_work
 def update_endpoint(
     endpoint: WebhookEndpoint,
     *,
@@ -118,7 +117,7 @@ def update_endpoint(
     return locked
 
 
-@transaction.atomic
+@unit_of_work
 def rotate_secret(endpoint: WebhookEndpoint, *, overlap: timedelta = SECRET_OVERLAP) -> tuple[WebhookEndpoint, str]:
     """A new secret, shown this once; for `overlap` messages are signed with those before it as well: the last one,
     and the oldest that still signs. Whoever rotates again, for the answer was lost, has only that one in use."""
@@ -151,7 +150,7 @@ def forget_old_secrets() -> int:
     return forgotten
 
 
-@transaction.atomic
+@unit_of_work
 def enable_endpoint(endpoint: WebhookEndpoint) -> WebhookEndpoint:
     """Has it told of what happens from now on, with a clean slate; replay() sends what it missed.
 
@@ -165,20 +164,16 @@ def enable_endpoint(endpoint: WebhookEndpoint) -> WebhookEndpoint:
     return locked
 
 
+@unit_of_work
 def disable_endpoint(endpoint: WebhookEndpoint) -> WebhookEndpoint:
     """Has it told of nothing until it is enabled, and tells the merchant's other endpoints. Raises IllegalTransition
     when it is disabled."""
-
-    def disable() -> WebhookEndpoint:
-        with transaction.atomic():
-            locked = locked_endpoint(endpoint.pk)
-            _disable(locked, Reason.REQUESTED)
-            return locked
-
-    return with_retries(disable)
+    locked = locked_endpoint(endpoint.pk)
+    _disable(locked, Reason.REQUESTED)
+    return locked
 
 
-@transaction.atomic
+@unit_of_work
 def delete_endpoint(endpoint: WebhookEndpoint) -> WebhookEndpoint:
     """Takes it out of every list and forgets its secrets. Its row stays for its log and its idempotency key."""
     locked = locked_endpoint(endpoint.pk)
@@ -187,7 +182,7 @@ def delete_endpoint(endpoint: WebhookEndpoint) -> WebhookEndpoint:
     return locked
 
 
-@transaction.atomic
+@unit_of_work
 def send_test_event(endpoint: WebhookEndpoint) -> WebhookDelivery:
     """Delivers a `webhook_endpoint.test` to this endpoint alone. Raises EndpointDisabled."""
     locked = locked_endpoint(endpoint.pk)

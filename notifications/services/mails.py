@@ -4,13 +4,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
 from django.utils import translation
 
 from accounts.models import Merchant, User, normalize_email
 from accounts.policy import roles_with
 from accounts.services import writes_to_confirmed_only
 from core.mail import Email, Reason, new_email, skipped_email, supported_language
+from core.transactions import unit_of_work
 from notifications.facts import facts_of
 from notifications.mails import CUSTOMER, MAILS, OF_EVENT, Mail, Payer
 from notifications.models import Event
@@ -111,7 +111,7 @@ def email_choices(merchant: Merchant) -> list[dict[str, Any]]:
     ]
 
 
-@transaction.atomic
+@unit_of_work
 def choose_emails(merchant: Merchant, choices: Mapping[str, bool]) -> Merchant:
     """Switches mails on and off by their template; others stay as they are. What equals the default is not kept, so
     that a default that changes holds for whoever has not chosen otherwise."""

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
-from django.db import transaction
 from django.db.models import F
 
 from core.http import Answer
-from core.transactions import with_retries
+from core.transactions import unit_of_work
 from notifications.models import SLOW_SECONDS, WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from notifications.services.endpoints import give_up_on
 
@@ -72,13 +71,9 @@ class Outcome:
         return self.error or f"The endpoint answered {self.answer.status}."
 
 
+@unit_of_work
 def record(outcomes: Sequence[Outcome]) -> None:
     """Takes attempts into the books in one commit."""
-    with_retries(lambda: _record(outcomes))
-
-
-@transaction.atomic
-def _record(outcomes: Sequence[Outcome]) -> None:
     endpoints = _lock_endpoints({outcome.endpoint.pk for outcome in outcomes if outcome.is_news})
     leases = _lock_deliveries(outcomes)
     known = [outcome for outcome in outcomes if outcome.delivery.pk in leases]

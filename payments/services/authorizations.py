@@ -5,7 +5,6 @@ Whoever opens a capture or void carries it out as soon as that is committed; the
 
 from datetime import timedelta
 
-from django.db import transaction
 from django.utils import timezone
 
 from core.errors import ApiError
@@ -13,7 +12,7 @@ from core.idempotency import create_once, fingerprint
 from core.money import Money
 from core.queue import LEASE
 from core.state import move_to
-from core.transactions import with_retries
+from core.transactions import unit_of_work
 from payments.failures import MESSAGES
 from payments.models import (
     CancellationReason,
@@ -55,12 +54,12 @@ def capture_payment(payment: Payment, *, key: str | None, amount: str | None = N
     money = payment.money if amount is None else Money.parse(amount, payment.currency)
     body = fingerprint({"payment": payment.pk, "capture": money.amount})
 
+    @unit_of_work
     def work() -> tuple[Transaction, bool]:
-        with transaction.atomic():
-            transactions = Transaction.objects.filter(merchant=payment.merchant_id)
-            return create_once(transactions, key, body, lambda: _open_capture(payment.pk, money, key, body))
+        transactions = Transaction.objects.filter(merchant=payment.merchant_id)
+        return create_once(transactions, key, body, lambda: _open_capture(payment.pk, money, key, body))
 
-    txn, replayed = with_retries(work)
+    txn, replayed = work()
     if not replayed:
         run_operation(txn)
     return Payment.objects.get(pk=payment.pk), replayed
@@ -102,7 +101,7 @@ def lapse_authorization(payment: Payment) -> None:
         run_operation(txn)
 
 
-@transaction.atomic
+@unit_of_work
 def _lapse(payment_id: str) -> Transaction | None:
     payment = Payment.objects.locked(pk=payment_id)
     if payment.status != Status.AUTHORIZED or payment.expires_at > timezone.now():
@@ -147,7 +146,7 @@ def run_operation(txn: Transaction) -> None:
     apply_operation(txn.pk, result, hold)
 
 
-@transaction.atomic
+@unit_of_work
 def _begin(transaction_id: str) -> bool:
     """Commits the intent. False when somebody else has begun."""
     _payment, txn = lock(transaction_id)
@@ -158,7 +157,7 @@ def _begin(transaction_id: str) -> bool:
     return True
 
 
-@transaction.atomic
+@unit_of_work
 def apply_operation(transaction_id: str, result: OperationResult, hold: Result | None = None) -> None:
     """Takes a provider's answer into the books, in one commit; `hold` is the authorization as it is there now. Old news
     is ignored, news told twice changes nothing, and an answer about other money than ours is parked for review."""

@@ -2,12 +2,11 @@
 
 from typing import Any
 
-from django.db import transaction
 from django.utils import timezone
 
 from core.errors import ParameterInvalid
 from core.state import IllegalTransition, predicate
-from core.transactions import with_retries
+from core.transactions import unit_of_work
 from payments.cards import CardSource
 from payments.models import (
     CARD_METHODS,
@@ -53,7 +52,7 @@ def change_payment(
     An authorized payment is cancelled once the provider has released its money. Raises IllegalTransition for a status
     that is not the merchant's to give, PaymentInFlight, OrderAlreadyPaid.
     """
-    transaction_id = with_retries(lambda: _change(payment.pk, status, cancellation_reason, texts))
+    transaction_id = _change(payment.pk, status, cancellation_reason, texts)
     if transaction_id is not None and status == Status.CANCELLED:
         run_operation(Transaction.objects.get(pk=transaction_id))
     elif transaction_id is not None and status is not None:
@@ -61,7 +60,7 @@ def change_payment(
     return Payment.objects.get(pk=payment.pk)
 
 
-@transaction.atomic
+@unit_of_work
 def _change(payment_id: str, status: str | None, reason: str | None, texts: dict[str, Any]) -> str | None:
     """The id of the void to carry out, or of the transaction that the emulator is to be instructed about."""
     payment = Payment.objects.locked(pk=payment_id)

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 
-from django.db import transaction
 from django.utils import timezone
 
 from core.state import can_move, move_to
+from core.transactions import unit_of_work
 from payments.failures import MESSAGES
 from payments.models import (
     MESSAGE_LENGTH,
@@ -44,19 +44,19 @@ POLL_FOR = timedelta(hours=72)  # after that a person looks
 AWAITS: dict[str, set[str]] = {Status.COMPLETED: {*UNPAID, Status.FAILED}, Status.AUTHORIZED: {*UNPAID}}
 
 
+@unit_of_work
 def apply_result(transaction_id: str, result: Result) -> None:
     """Takes a provider's answer into the books, in one commit. Old news is ignored, news told twice changes
     nothing, and an answer about other money than ours is parked for review."""
-    with transaction.atomic():
-        payment, txn = lock(transaction_id)
-        fault = mismatch(txn, result)
-        if fault:
-            park(txn, fault)
-        elif result.status == txn.status or not can_move(txn, result.status):
-            wait_for_news(txn, undecided=result.status == TransactionStatus.PROCESSING)
-        else:
-            _record(txn, result)
-            APPLY[result.status](payment, txn, result)
+    payment, txn = lock(transaction_id)
+    fault = mismatch(txn, result)
+    if fault:
+        park(txn, fault)
+    elif result.status == txn.status or not can_move(txn, result.status):
+        wait_for_news(txn, undecided=result.status == TransactionStatus.PROCESSING)
+    else:
+        _record(txn, result)
+        APPLY[result.status](payment, txn, result)
 
 
 def wait_for_news(txn: Transaction, error: str = "", *, undecided: bool = False) -> None:

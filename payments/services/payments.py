@@ -4,7 +4,6 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import Customer, Merchant, normalize_email
@@ -13,7 +12,7 @@ from core.errors import ApiError
 from core.idempotency import create_once, fingerprint
 from core.money import Money
 from core.state import IllegalTransition, move_to, predicate
-from core.transactions import with_retries
+from core.transactions import unit_of_work, with_retries
 from payments.cards import CardSource
 from payments.models import (
     CARD_METHODS,
@@ -150,6 +149,7 @@ def card_fields(card: CardSource | None) -> dict[str, Any]:
     }
 
 
+@unit_of_work
 def start_attempt(
     *,
     payment_id: str,
@@ -164,13 +164,6 @@ def start_attempt(
 
     Raises NotPayable, MethodUnavailable.
     """
-    return with_retries(lambda: _start_attempt(payment_id, attempt, method, card, phone, language))
-
-
-@transaction.atomic
-def _start_attempt(
-    payment_id: str, attempt: int, method: str, card: CardSource | None, phone: str, language: str
-) -> Payment:
     payment = Payment.objects.locked(pk=payment_id)
     if attempt != payment.payer_attempts or payment.in_flight:
         return payment
@@ -198,13 +191,9 @@ def _start_attempt(
     return payment
 
 
+@unit_of_work
 def customer_returned(*, payment_id: str) -> Payment:
     """The payer came back from the provider's page. Proves nothing: the provider is asked at once."""
-    return with_retries(lambda: _customer_returned(payment_id))
-
-
-@transaction.atomic
-def _customer_returned(payment_id: str) -> Payment:
     payment = Payment.objects.locked(pk=payment_id)
     txn = Transaction.objects.filter(open_for=payment_id, status=TransactionStatus.REQUIRES_ACTION).first()
     if txn is None:
@@ -220,13 +209,9 @@ def _customer_returned(payment_id: str) -> Payment:
     return payment
 
 
+@unit_of_work
 def cancel_payment(*, payment_id: str, reason: str = CancellationReason.REQUESTED_BY_CUSTOMER) -> Payment:
     """Cancels an unpaid payment. Raises PaymentInFlight while a provider is at work, IllegalTransition later."""
-    return with_retries(lambda: _cancel(payment_id, reason))
-
-
-@transaction.atomic
-def _cancel(payment_id: str, reason: str) -> Payment:
     return cancel_locked(Payment.objects.locked(pk=payment_id), reason)
 
 
@@ -247,6 +232,6 @@ def cancel_locked(payment: Payment, reason: str) -> Payment:
 def expire_payment(payment: Payment) -> None:
     """Cancels a payment that nobody paid in time; one in flight is looked at again later."""
     try:
-        _cancel(payment.pk, CancellationReason.EXPIRED)
+        cancel_payment(payment_id=payment.pk, reason=CancellationReason.EXPIRED)
     except PaymentInFlight:
         Payment.objects.filter(pk=payment.pk, status__in=UNPAID).update(due_at=timezone.now() + EXPIRY_RETRY)

@@ -1,9 +1,9 @@
 """What a person may do about a transaction that is stuck."""
 
-from django.db import transaction
 from django.utils import timezone
 
 from core.errors import ApiError
+from core.transactions import unit_of_work
 from payments.models import Transaction, TransactionKind, TransactionStatus
 from payments.services.status import lock
 
@@ -19,7 +19,7 @@ def may_ask_again(txn: Transaction) -> bool:
     return not is_over or bool(txn.review_reason)
 
 
-@transaction.atomic
+@unit_of_work
 def ask_again(transaction_id: str) -> None:
     """Has the provider asked now, and takes the transaction out of review. Harmless: the answer walks through the
     usual door, which parks it again when it still does not match. Raises NothingToAsk."""

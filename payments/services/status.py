@@ -10,6 +10,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from core.state import move_to
+from core.transactions import unit_of_work
 from ledger.services import book_capture, fees_of
 from notifications.mails import Payer
 from notifications.services import publish
@@ -142,13 +143,13 @@ def drop_attempt(payment: Payment) -> None:
         close_transaction(txn, TransactionStatus.CANCELLED)
 
 
+@unit_of_work
 def wake(transaction_id: str) -> None:
     """Has the provider asked about a transaction. Under the payment's lock, so that whoever takes in an answer just now
     sees that there is news."""
-    with transaction.atomic():
-        _payment, txn = lock(transaction_id)
-        txn.due_at = timezone.now()
-        txn.save(update_fields=["due_at", "updated_at"])
+    _payment, txn = lock(transaction_id)
+    txn.due_at = timezone.now()
+    txn.save(update_fields=["due_at", "updated_at"])
 
 
 def lock(transaction_id: str) -> tuple[Payment, Transaction]:

@@ -2,11 +2,11 @@
 
 from datetime import timedelta
 
-from django.db import transaction
 from django.urls import reverse
 from django.utils import timezone
 
 from core.state import move_to
+from core.transactions import unit_of_work
 from payments.models import (
     CaptureMethod,
     Payment,
@@ -62,20 +62,20 @@ def run_transaction(txn: Transaction) -> None:
         apply_result(txn.pk, result)
 
 
+@unit_of_work
 def _begin(transaction_id: str) -> bool:
     """Commits the intent: order claimed, payment and transaction processing. False when it may not start."""
-    with transaction.atomic():
-        payment, txn = lock(transaction_id)
-        if txn.status != TransactionStatus.PENDING:
-            return False
-        try:
-            start_processing(payment)
-        except OrderTaken:
-            _wait_or_refuse(payment, txn)
-            return False
-        move_to(txn, TransactionStatus.PROCESSING)
-        txn.save()
-        return True
+    payment, txn = lock(transaction_id)
+    if txn.status != TransactionStatus.PENDING:
+        return False
+    try:
+        start_processing(payment)
+    except OrderTaken:
+        _wait_or_refuse(payment, txn)
+        return False
+    move_to(txn, TransactionStatus.PROCESSING)
+    txn.save()
+    return True
 
 
 def _wait_or_refuse(payment: Payment, txn: Transaction) -> None:
@@ -119,14 +119,14 @@ def _look_up(txn: Transaction) -> Result | None:
     return result
 
 
+@unit_of_work
 def stay_unknown(transaction_id: str, error: str) -> None:
     """Silence is no answer: the status stays, and the provider is asked again."""
-    with transaction.atomic():
-        _payment, txn = lock(transaction_id)
-        wait_for_news(txn, error, undecided=True)
+    _payment, txn = lock(transaction_id)
+    wait_for_news(txn, error, undecided=True)
 
 
-@transaction.atomic
+@unit_of_work
 def not_known(transaction_id: str, error: str) -> None:
     """The provider never heard of it: an answer, though one that makes no sense."""
     _payment, txn = lock(transaction_id)

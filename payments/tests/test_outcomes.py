@@ -14,6 +14,7 @@ from payments.providers import Result
 from payments.services.notices import store_notice
 from sandbox import services as sandbox
 from sandbox.models import Charge
+from tests.deadlocks import deadlock_at
 
 pytestmark = pytest.mark.django_db
 
@@ -29,6 +30,19 @@ def result_of(txn: Transaction, status: str = "succeeded", **changes) -> Result:
     captured = txn.amount if status == "succeeded" else 0
     fields = {"status": status, "key": txn.pk, "reference": "ch_1", "account": txn.merchant_id, "money": txn.money}
     return Result(**{**fields, "captured": captured, **changes})
+
+
+@pytest.mark.django_db(transaction=True)
+class TestADeadlock:
+    @pytest.mark.parametrize("table", ["ledger_journal", "notifications_event"])
+    def test_loses_no_answer(self, start, work, table):
+        payment = start(GOOD)
+        with deadlock_at("INSERT", table):
+            work()
+
+        payment.refresh_from_db()
+        assert payment.status == "completed"
+        assert payment.transactions.get().last_error == ""
 
 
 class TestSilence:

@@ -2,11 +2,11 @@
 
 from datetime import timedelta
 
-from django.db import transaction
 from django.db.models import Sum
 from django.utils import timezone
 
 from core.state import can_move
+from core.transactions import unit_of_work
 from payments.models import Payment, ProviderNotice, Transaction, TransactionKind, TransactionStatus
 from payments.providers import PROVIDERS, OperationResult
 from payments.services.status import wake
@@ -49,7 +49,7 @@ def _take_in(notice: ProviderNotice) -> str:
     return _apply(notice.provider, result) if result else "The provider does not know this refund."
 
 
-@transaction.atomic
+@unit_of_work
 def _apply(provider: str, result: OperationResult) -> str:
     charges = Transaction.objects.filter(kind__in=CHARGES, provider=provider)
     charge = charges.filter(provider_reference=result.charge_reference).first()

@@ -1,8 +1,7 @@
 """The job of a refund: ask its provider, and take the answer into the books."""
 
-from django.db import transaction
-
 from core.state import can_move, move_to
+from core.transactions import unit_of_work
 from payments.models import Payment, Transaction, TransactionStatus
 from payments.providers import OperationResult, ProviderUnavailable
 from payments.services.operations import OperationNotKnown, ask, operation_fault, record_answer
@@ -31,7 +30,7 @@ def run_refund(txn: Transaction) -> None:
         apply_refund(refund.pk, result)
 
 
-@transaction.atomic
+@unit_of_work
 def _begin(refund_id: str) -> bool:
     """Commits the intent. False when the refund was called off, or somebody else has begun."""
     payment, refund = lock_refund(refund_id)
@@ -48,7 +47,7 @@ def begin(payment: Payment, refund: Refund, txn: Transaction) -> None:
     move_refund(payment, refund, Status.PROCESSING)
 
 
-@transaction.atomic
+@unit_of_work
 def apply_refund(refund_id: str, result: OperationResult) -> None:
     """Takes a provider's answer into the books, in one commit. Old news is ignored, news told twice changes
     nothing, and an answer about other money than ours is parked for review."""

@@ -3,14 +3,13 @@
 from collections.abc import Iterator
 from typing import Any
 
-from django.db import transaction
 from django.db.models import Sum
 
 from accounts.models import User
 from core.errors import ApiError
 from core.idempotency import create_once, fingerprint
 from core.money import Money
-from core.transactions import with_retries
+from core.transactions import unit_of_work
 from payments.models import Payment, Transaction, TransactionKind, TransactionStatus
 from payments.models import Status as PaymentStatus
 from payments.services.operations import open_operation
@@ -73,12 +72,12 @@ def create_refund(
     fields = {"reason": reason, "note": note}  # a default that is written out is no other request
     body = fingerprint({"payment": payment.pk, "amount": money and money.amount, **fields})
 
+    @unit_of_work
     def work() -> tuple[Refund, bool]:
-        with transaction.atomic():
-            refunds = Refund.objects.filter(merchant=payment.merchant_id)
-            return create_once(refunds, key, body, lambda: _create(payment.pk, money, by, key, body, fields))
+        refunds = Refund.objects.filter(merchant=payment.merchant_id)
+        return create_once(refunds, key, body, lambda: _create(payment.pk, money, by, key, body, fields))
 
-    return with_retries(work)
+    return work()
 
 
 def _create(
@@ -169,15 +168,11 @@ def open_refund(refund: Refund) -> Transaction:
     return open_operation(refund.charge, TransactionKind.REFUND, refund.amount)
 
 
+@unit_of_work
 def approve_refund(refund: Refund, *, by: User) -> Refund:
     """The second pair of eyes. Raises ApprovalNotYours for the one who asked, PaymentDisputed, IllegalTransition. Where
     nobody answers for the request (its key's maker is gone), any person is a second one."""
-    return with_retries(lambda: _approve(refund.pk, by))
-
-
-@transaction.atomic
-def _approve(refund_id: str, by: User) -> Refund:
-    payment, refund = lock_refund(refund_id)
+    payment, refund = lock_refund(refund.pk)
     if refund.requested_by_id == by.pk:
         raise ApprovalNotYours
     if payment.amount_disputed:
@@ -188,15 +183,11 @@ def _approve(refund_id: str, by: User) -> Refund:
     return refund
 
 
+@unit_of_work
 def cancel_refund(refund: Refund) -> Refund:
     """Calls off a refund that the provider has not been asked for. Raises RefundOfSurplus of one that nobody asked for,
     RefundUnderWay, IllegalTransition."""
-    return with_retries(lambda: _cancel(refund.pk))
-
-
-@transaction.atomic
-def _cancel(refund_id: str) -> Refund:
-    payment, refund = lock_refund(refund_id)
+    payment, refund = lock_refund(refund.pk)
     if refund.is_surplus:
         raise RefundOfSurplus
     if refund.status == Status.PROCESSING:

@@ -1,15 +1,14 @@
 """Money that arrived where it may not stay goes back by itself."""
 
-from django.db import transaction
-
 from core.money import Money
+from core.transactions import unit_of_work
 from payments.models import Payment, Transaction
 from refunds.models import Reason, Refund
 from refunds.services.requests import charges_left, new_refund, open_refund
 from refunds.services.status import reserve
 
 
-@transaction.atomic
+@unit_of_work
 def return_surplus(payment_id: str) -> list[Refund]:
     """Starts to give back what is left of each charge of the payment that was surplus: what its completing charge took
     stays. Safe to run twice: what is on its way is not left."""
