@@ -123,7 +123,8 @@ class Turn:
         events = Event.objects.in_bulk([delivery.event_id for delivery in claimed])
         endpoints = _load_endpoints({delivery.endpoint_id for delivery in claimed})
         stopped = [delivery.pk for delivery in claimed if not endpoints[delivery.endpoint_id].is_enabled]
-        with_retries(lambda: drop(WebhookDelivery.objects.filter(pk__in=stopped)))
+        if stopped:
+            with_retries(lambda: drop(WebhookDelivery.objects.filter(pk__in=stopped)))
         for delivery in claimed:
             endpoint = endpoints[delivery.endpoint_id]
             if endpoint.is_enabled:

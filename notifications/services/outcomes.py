@@ -79,7 +79,8 @@ def record(outcomes: Sequence[Outcome]) -> None:
 
 @transaction.atomic
 def _record(outcomes: Sequence[Outcome]) -> None:
-    endpoints = _lock_endpoints({outcome.endpoint.pk for outcome in outcomes if outcome.is_news})
+    news = {outcome.endpoint.pk for outcome in outcomes if outcome.is_news}
+    endpoints = _lock_endpoints(news) if news else {}
     leases = _lock_deliveries(outcomes)
     known = [outcome for outcome in outcomes if outcome.delivery.pk in leases]
     _log(known)
