@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from socket import SOCK_STREAM, getaddrinfo
 from threading import Thread
+from typing import Any, cast
 
 import httptools
 
@@ -26,13 +27,11 @@ MAX_ADDRESSES = 4  # of one host that are tried
 MAX_LOOK_UPS = 1024  # of names at once, each in a thread: more than a turn of the webhooks has hosts to call
 MAX_ANSWER_BYTES = 20 * 1024  # read at most, head and body
 KEPT_BYTES = 1024  # of the answer's body
-READ_BYTES = 4096
 MAX_IDLE = 128  # connections kept for the next call: a process has few files to open
 
 NO_HTTP = (httptools.HttpParserError, httptools.HttpParserUpgrade)
 
 Resolve = Callable[[str, int], Awaitable[list[str]]]
-Connect = Callable[..., Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
 
 
 class CallFailed(Exception):
@@ -119,43 +118,67 @@ class AnswerReader:
             self.is_complete = True
 
 
-@dataclass
-class Connection:
-    """An open connection, which carries one call after the other."""
+class Connection(asyncio.Protocol):
+    """An open connection, which carries one call after the other, and is closed by what comes unasked: that would pass
+    for the answer to the next call."""
 
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
-    is_used: bool = False  # it has carried a call before
-    is_clean: bool = True  # it may carry another
+    transport: asyncio.Transport
+    arriving: AnswerReader
+    left: int  # bytes that are read of what arrives
+    end: asyncio.Future[None] | None = None  # of the last call
+    is_used = False  # it has carried a call before
+    is_clean = True  # it may carry another
 
     async def ask(self, request: bytes, answer: Answer) -> None:
         """Fills in the answer, to its end or to MAX_ANSWER_BYTES. Raises OSError, HttpParserError."""
         self.is_clean = False
-        self.writer.write(request)
-        arriving, left = AnswerReader(answer), MAX_ANSWER_BYTES
-        while left and not arriving.is_complete:
-            data = await self.reader.read(min(left, READ_BYTES))
-            if not data:
-                raise ConnectionResetError
-            left -= len(data)
-            arriving.feed(data)
-        self.is_used, self.is_clean = True, arriving.is_clean
+        if self.transport.is_closing():
+            raise ConnectionResetError
+        self.arriving, self.left = AnswerReader(answer), MAX_ANSWER_BYTES
+        self.end = asyncio.get_running_loop().create_future()
+        self.transport.write(request)
+        await self.end
+        self.is_used, self.is_clean = True, self.arriving.is_clean
 
     async def is_quiet(self) -> bool:
-        """Whether it is open and nothing has come since its last answer: that would pass for the answer to the next."""
+        """Whether it is open, and nothing has come since its last answer."""
         for _round in range(2):  # of the loop, which may have stood still: it takes in what has arrived meanwhile
             await asyncio.sleep(0)
-        try:
-            async with asyncio.timeout(0):
-                await self.reader.read(1)
-        except TimeoutError:
-            return not self.writer.is_closing()
-        except OSError:
-            return False
-        return False
+        return not self.transport.is_closing()
 
     def close(self) -> None:
-        self.writer.transport.abort()  # waits for nobody
+        self.transport.abort()  # waits for nobody
+
+    # What the loop calls.
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        if self.end is None or self.end.done():
+            self.close()
+            return
+        data = data[: self.left]
+        self.left -= len(data)
+        try:
+            self.arriving.feed(data)
+        except NO_HTTP as error:
+            self.end.set_exception(error)
+        else:
+            if self.arriving.is_complete or not self.left:
+                self.end.set_result(None)
+
+    def eof_received(self) -> None:
+        self.close()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self.end is not None and not self.end.done():
+            self.end.set_exception(error or ConnectionResetError())
+
+
+async def open_connection(address: str, port: int, **tls: Any) -> Connection:
+    """Raises OSError."""
+    _transport, connection = await asyncio.get_running_loop().create_connection(Connection, address, port, **tls)
+    return connection
 
 
 @dataclass
@@ -164,7 +187,7 @@ class Client:
     owner to the same host, until it is closed. `resolve` and `connect` are there to be scripted in tests."""
 
     resolve: Resolve = ask_resolver
-    connect: Connect = asyncio.open_connection
+    connect: Callable[..., Awaitable[Connection]] = open_connection
     connect_seconds: float = CONNECT_SECONDS
     total_seconds: float = TOTAL_SECONDS
     targets: dict[str, Target] = field(default_factory=dict)  # URLs that were checked
@@ -235,7 +258,7 @@ class Client:
         for address in await self._addresses(target):
             try:
                 async with asyncio.timeout(self.connect_seconds):
-                    return Connection(*await self.connect(address, target.port, **tls))
+                    return await self.connect(address, target.port, **tls)
             except OSError as error:
                 failure = error
         raise failure

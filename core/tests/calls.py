@@ -6,10 +6,7 @@ from contextlib import closing
 
 import pytest
 
-from core.http import (
-    CallFailed,
-    Client,
-)
+from core.http import CallFailed, Client, open_connection
 from tests.sinks import HOST
 
 
@@ -73,4 +70,4 @@ class Wire:
         self.calls.append((host, port, tls.get("server_hostname")))
         if host in self.refused or self.sink is None:
             raise ConnectionRefusedError
-        return await asyncio.open_connection(HOST, self.sink.port)
+        return await open_connection(HOST, self.sink.port)

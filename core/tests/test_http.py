@@ -131,14 +131,13 @@ class TestAnswer:
 
     def test_is_read_to_a_limit(self, sink, monkeypatch):
         read = []
-        original = asyncio.StreamReader.read
+        original = AnswerReader.feed
 
-        async def count(self, n=-1):
-            data = await original(self, n)
+        def count(self, data):
             read.append(len(data))
-            return data
+            original(self, data)
 
-        monkeypatch.setattr(asyncio.StreamReader, "read", count)
+        monkeypatch.setattr(AnswerReader, "feed", count)
         post(sink.url("flood"))
         assert sum(read) == MAX_ANSWER_BYTES
 
@@ -257,37 +256,50 @@ def certificate(tmp_path_factory):
 
 class TestTls:
     @pytest.fixture
-    def answer_of(self, certificate, settings, monkeypatch):
-        """Calls a TLS server of ours under a name, with trust in its certificate or without."""
+    def answers_of(self, certificate, settings, monkeypatch):
+        """Calls a TLS server of ours under a name, with trust in its certificate or without. When something happens
+        meanwhile, on its side of the connection, it is called again."""
 
-        async def call(name, trusted):
+        async def call(name, trusted, meanwhile=None):
             context = ssl.create_default_context(cafile=certificate if trusted else None)
             monkeypatch.setattr(http, "tls_context", lambda: context)
             identity = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             identity.load_cert_chain(certificate)
-            names = []
+            names, writers = [], []
             identity.sni_callback = lambda _socket, asked, _context: names.append(asked)
 
             async def serve(reader, writer):
+                writers.append(writer)
                 await reader.readuntil(b"{}")
                 writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 
             server = await asyncio.start_server(serve, HOST, 0, ssl=identity)
-            port = server.sockets[0].getsockname()[1]
+            url = f"https://{name}:{server.sockets[0].getsockname()[1]}/"
             settings.OUTBOUND_ALLOWED = [name]
-            resolve, _asked = resolving([HOST])
+            resolve, _asked = resolving([HOST], [HOST])
             async with server:
-                answer = await Client(resolve=resolve).post(f"https://{name}:{port}/", headers={}, body=b"{}")
-            return answer, names
+                with closing(Client(resolve=resolve)) as client:
+                    answers = [await client.post(url, headers={}, body=b"{}")]
+                    if meanwhile:
+                        meanwhile(writers[0])
+                        answers.append(await client.post(url, headers={}, body=b"{}"))
+            return [answer.status for answer in answers], names
 
         return lambda *args: asyncio.run(call(*args))
 
-    def test_is_for_the_name_and_not_for_the_address(self, answer_of):
-        answer, names = answer_of("hooks.shop.com", True)
-        assert (answer.status, names) == (200, ["hooks.shop.com"])
+    def test_is_for_the_name_and_not_for_the_address(self, answers_of):
+        assert answers_of("hooks.shop.com", True) == ([200], ["hooks.shop.com"])
+
+    @pytest.mark.parametrize(
+        "meanwhile",
+        [lambda writer: writer.write(b"HTTP/1.1 410 Gone\r\nContent-Length: 0\r\n\r\n"), lambda writer: writer.close()],
+        ids=["an answer unasked", "its end"],
+    )
+    def test_is_not_spoken_on_a_connection_that_has_brought(self, answers_of, meanwhile):
+        assert answers_of("hooks.shop.com", True, meanwhile) == ([200, 200], ["hooks.shop.com"] * 2)
 
     @pytest.mark.parametrize(("name", "trusted"), [("hooks.shop.com", False), ("other.shop.com", True)])
-    def test_must_be_proven(self, answer_of, name, trusted):
+    def test_must_be_proven(self, answers_of, name, trusted):
         with pytest.raises(CallFailed) as caught:
-            answer_of(name, trusted)
+            answers_of(name, trusted)
         assert caught.value.reason == TLS_FAILED

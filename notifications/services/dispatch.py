@@ -133,7 +133,8 @@ class Turn:
         events = Event.objects.in_bulk([delivery.event_id for delivery in claimed])
         endpoints = _load_endpoints({delivery.endpoint_id for delivery in claimed})
         stopped = [delivery.pk for delivery in claimed if not endpoints[delivery.endpoint_id].is_enabled]
-        with_retries(lambda: drop(WebhookDelivery.objects.filter(pk__in=stopped)))
+        if stopped:
+            with_retries(lambda: drop(WebhookDelivery.objects.filter(pk__in=stopped)))
         for delivery in claimed:
             endpoint = endpoints[delivery.endpoint_id]
             if endpoint.is_enabled:
@@ -243,8 +244,10 @@ def _waiting(
     than HEAD, as many that have none among them as there is room for: ten thousand rows of one hide no other's."""
     waiting = {pk: head[pk] for pk in endpoints.filter(pk__in=head).values_list("pk", flat=True)}
     if sum(map(len, head.values())) == HEAD:
-        hidden = endpoints.exclude(pk__in=head).filter(Exists(_due().filter(endpoint=OuterRef("pk"))))
-        waiting |= _oldest(list(hidden.order_by("?").values_list("pk", flat=True)[:room]), lane.each)
+        due = _due().filter(endpoint=OuterRef("pk"))
+        hidden = endpoints.exclude(pk__in=head).filter(Exists(due)).order_by("?").values_list("pk", flat=True)[:room]
+        if hidden:
+            waiting |= _oldest(list(hidden), lane.each)
     return dict(random.sample(list(waiting.items()), len(waiting)))
 
 

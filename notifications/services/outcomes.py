@@ -74,7 +74,8 @@ class Outcome:
 @unit_of_work
 def record(outcomes: Sequence[Outcome]) -> None:
     """Takes attempts into the books in one commit."""
-    endpoints = _lock_endpoints({outcome.endpoint.pk for outcome in outcomes if outcome.is_news})
+    news = {outcome.endpoint.pk for outcome in outcomes if outcome.is_news}
+    endpoints = _lock_endpoints(news) if news else {}
     leases = _lock_deliveries(outcomes)
     known = [outcome for outcome in outcomes if outcome.delivery.pk in leases]
     _log(known)

@@ -1,9 +1,8 @@
 """A webhook leads to a public host: anything else is refused when it is saved, and gets no packet when it is sent."""
 
-import asyncio
-
 import pytest
 
+from core.http import open_connection
 from core.tests.calls import resolving
 from notifications.models import WebhookAttempt, WebhookEndpoint
 from notifications.services import create_endpoint
@@ -79,7 +78,7 @@ def wire(sink):
 
     async def connect(host, port, **tls):
         connect.calls.append((host, port, tls["server_hostname"]))
-        return await asyncio.open_connection(HOST, sink.port)
+        return await open_connection(HOST, sink.port)
 
     connect.calls = []
     return connect

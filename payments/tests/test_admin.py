@@ -101,10 +101,10 @@ class TestPaymentList:
 
     def test_finds_nothing_for_what_is_not_there(self, desk, paid):
         paid()
-        for term in ("DS", "nobody@example.com", "pay_%", "TG-_", "'; --", "\u0000", "x" * 5000):
+        for term in ("DS", "nobody@example.com", "pay_%", "TG-_", "'; --", "x" * 5000):
             response = desk.get(PATHS[Payment], {"q": term})
             assert response.status_code == 200
-            assert term == "\u0000" or response.context["cl"].result_count == 0
+            assert response.context["cl"].result_count == 0
 
     def test_filters(self, desk, paid):
         payment = paid(order_id="DS-1")
