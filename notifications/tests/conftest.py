@@ -5,8 +5,9 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
+from accounts.services import create_merchant
 from core.http import Client
-from notifications.models import WebhookDelivery
+from notifications.models import WebhookDelivery, WebhookEndpoint
 from notifications.services import create_endpoint, dispatch, publish
 
 
@@ -79,3 +80,25 @@ def wait_until_due(time_machine):
         return delivery.due_at - before
 
     return wait
+
+
+@pytest.fixture
+def backlog(endpoint, tell):
+    """`backlog(20, "hang")`: an endpoint of a merchant of its own, with so many deliveries due."""
+
+    def make(count, path="200", **state):
+        merchant = create_merchant(name=path)
+        made = endpoint(path, merchant=merchant)
+        WebhookEndpoint.objects.filter(pk=made.pk).update(**state)
+        for _n in range(count):
+            tell(object_id=made.pk, merchant=merchant)
+        made.refresh_from_db()
+        return made
+
+    return make
+
+
+@pytest.fixture
+def failing():
+    """The state of an endpoint that fails."""
+    return {"failures": 3, "failing_since": timezone.now()}
