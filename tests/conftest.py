@@ -14,7 +14,7 @@ import requests
 from django.conf import settings
 from django.db import connection
 from django.test import override_settings
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Error, Page, expect, sync_playwright
 from pytest_django import DjangoDbBlocker
 
 from tests.tenants import undone
@@ -24,6 +24,7 @@ START_SECONDS = 30
 UNPROCESSABLE = 422
 PATIENCE_MS = 30_000  # as long as Playwright waits for what it clicks; for what it expects it would wait 5 s
 SCREENSHOTS = settings.BASE_DIR / "var" / "screenshots"
+PICTURE_TRIES = 5
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 800}
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 QUIET = [
@@ -61,15 +62,24 @@ def snap(viewport: dict[str, int]) -> Callable[[Page, str], None]:
     """Keeps a picture, and checks what a picture must have: nothing hangs over the side."""
 
     def take(page: Page, name: str) -> None:
-        path: Path = SCREENSHOTS / f"{name}-{viewport['width']}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
         page.evaluate(
             "Promise.all(document.getAnimations().map(a => a.effect.getTiming().iterations < 9 && a.finished))"
         )
-        page.screenshot(path=path, full_page=True)
+        photograph(page, f"{name}-{viewport['width']}")
         assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
 
     return take
+
+
+def photograph(page: Page, name: str) -> None:
+    """Keeps a picture. On a busy machine Chromium has none to give now and then, and is asked again."""
+    for left in reversed(range(PICTURE_TRIES)):
+        try:
+            page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
+            return
+        except Error as error:
+            if not left or "Unable to capture screenshot" not in error.message:
+                raise
 
 
 def is_complaint(message: ConsoleMessage) -> bool:

@@ -4,15 +4,13 @@ link works. What was seen is under var/screenshots/."""
 from collections.abc import Callable, Iterator
 
 import pytest
-from django.conf import settings as django_settings
 from playwright.sync_api import Browser, BrowserContext, Frame, Page, expect
 
 from core.mail import Email, queue_email, send_emails
 from core.mail_content import render
 from core.tests.mail_contexts import CONTEXTS, TO_PAYER
+from tests.conftest import DESK, PHONE, photograph
 
-SCREENSHOTS = django_settings.BASE_DIR / "var" / "screenshots"
-PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 800}
 SCHEMES = ("light", "dark")
 LONG_NAME = "W" * 200
 BRAND = {"from_name": "Northwind Tickets", "reply_to": "help@shop.example.com"}
@@ -45,14 +43,13 @@ def send(settings, tmp_path) -> Callable[..., Email]:
         send_emails()
         return email
 
-    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     return to_mailbox
 
 
-def photograph(page: Page, name: str, place: str) -> None:
+def photograph_in_both(page: Page, name: str) -> None:
     for scheme in SCHEMES:
         page.emulate_media(color_scheme=scheme)
-        page.screenshot(path=SCREENSHOTS / f"{name}-{place}-{scheme}.png", full_page=True)
+        photograph(page, f"{name}-{scheme}")
 
 
 def fits(part: Page | Frame) -> bool:
@@ -64,7 +61,7 @@ def test_every_mail_can_be_read(window, send, request):
     for template in sorted(CONTEXTS):
         page.goto(f"/demo/mail/{send(template).pk}/html")
         expect(page.get_by_role("heading")).to_be_visible()
-        photograph(page, f"mail-{template}", request.node.callspec.id)
+        photograph_in_both(page, f"mail-{template}-{request.node.callspec.id}")
         assert fits(page), template
 
 
@@ -80,10 +77,10 @@ def test_the_mailbox_leads_to_a_mail(window, send, request):
     send("receipt")
     page = window.new_page()
     page.goto("/demo/mail")
-    photograph(page, "mailbox", request.node.callspec.id)
+    photograph_in_both(page, f"mailbox-{request.node.callspec.id}")
     page.get_by_role("main").get_by_role("link").first.click()
     page.get_by_role("heading", name="As text").wait_for()
-    photograph(page, "mailbox-mail", request.node.callspec.id)
+    photograph_in_both(page, f"mailbox-mail-{request.node.callspec.id}")
     expect(page.frames[1].get_by_role("heading")).to_be_visible()
     assert fits(page)
     assert fits(page.frames[1])
