@@ -2,6 +2,7 @@
 
 import tests.environment  # noqa: F401 before anything of Django
 
+import gc
 import socket
 from collections.abc import Callable, Iterator
 from itertools import compress
@@ -24,6 +25,16 @@ from tests.sinks import Sink, listening
 
 hypothesis.register_profile("tests", deadline=None)  # a busy machine is no fault
 hypothesis.load_profile("tests")
+
+OBJECTS_TO_COLLECT = 20_000  # new ones; Python's 700 are few for an ORM
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded by now stays. The garbage collector, which would look through it again and again, took a fifth of
+    the time of the tests."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(OBJECTS_TO_COLLECT, 20, 20)
 
 
 # What Django itself writes when tables are made: the same for every test.
