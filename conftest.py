@@ -5,6 +5,7 @@ import tests.environment  # noqa: F401 before anything of Django
 import gc
 import socket
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from itertools import compress
 from typing import Any
 
@@ -158,6 +159,17 @@ def owner_user(owner: Headers) -> User:
 def work() -> Callable[[], int]:
     """Does what the worker would: runs every queue until nothing is due."""
     return queue.run_due
+
+
+@pytest.fixture
+def later(time_machine: Any, work: Callable[[], int]) -> Callable[..., None]:
+    """`later(LEASE)`, `later(days=2)`: lets the worker live through that time."""
+
+    def move(delta: timedelta = timedelta(), **parts: float) -> None:
+        time_machine.move_to(timezone.now() + delta + timedelta(**parts))
+        work()
+
+    return move
 
 
 # --- Calls to others ----------------------------------------------------------------------------

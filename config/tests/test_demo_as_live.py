@@ -29,17 +29,6 @@ def demo(django_db_setup, django_db_blocker):
         transaction.set_rollback(True)
 
 
-@pytest.fixture
-def later(time_machine, work):
-    """Lets the worker live through that time."""
-
-    def move(delta):
-        time_machine.move_to(timezone.now() + delta)
-        work()
-
-    return move
-
-
 class TestRefund:
     @pytest.fixture
     def refund(self, api, bearer, later):

@@ -78,13 +78,14 @@ def add_bank_account(
     body = fingerprint({**fields, "account_number": hidden})
     terms = {name: fields.pop(name) for name in SCHEDULE_FIELDS if name in fields}
     fields |= {"idempotency_key": key, "fingerprint": body}
+    return _add(merchant, by, fields, terms)
 
-    @unit_of_work
-    def work() -> tuple[BankAccount, bool]:
-        accounts = BankAccount.objects.sealed().filter(merchant=merchant)
-        return create_once(accounts, key, body, lambda: _replace(merchant, by, fields, terms))
 
-    return work()
+@unit_of_work
+def _add(merchant: Merchant, by: User, fields: dict[str, Any], terms: dict[str, Any]) -> tuple[BankAccount, bool]:
+    accounts = BankAccount.objects.sealed().filter(merchant=merchant)
+    key, body = fields["idempotency_key"], fields["fingerprint"]
+    return create_once(accounts, key, body, lambda: _replace(merchant, by, fields, terms))
 
 
 def _replace(merchant: Merchant, by: User, fields: dict[str, Any], terms: dict[str, Any]) -> BankAccount:

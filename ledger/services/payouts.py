@@ -71,6 +71,7 @@ class NotByHand(ApiError):
 
 
 # --- What is asked for ------------------------------------------------------------------------
+@unit_of_work
 def create_payout(
     merchant: Merchant,
     *,
@@ -89,13 +90,8 @@ def create_payout(
     money = None if amount is None else Money.parse(amount, currency)
     body = fingerprint({"payout": currency, "amount": money and money.amount})
     fields = {"requested_by": by, "is_scheduled": is_scheduled, "idempotency_key": key, "fingerprint": body}
-
-    @unit_of_work
-    def work() -> tuple[Payout, bool]:
-        payouts = Payout.objects.with_account().filter(merchant=merchant)
-        return create_once(payouts, key, body, lambda: _create(merchant.pk, currency, money, fields))
-
-    return work()
+    payouts = Payout.objects.with_account().filter(merchant=merchant)
+    return create_once(payouts, key, body, lambda: _create(merchant.pk, currency, money, fields))
 
 
 def _create(merchant_id: str, currency: str, money: Money | None, fields: dict[str, Any]) -> Payout:

@@ -2,13 +2,11 @@
 
 import json
 from collections.abc import Callable
-from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from django.test import Client
-from django.utils import timezone
 
 from accounts.models import Merchant, User
 from accounts.services import add_member
@@ -49,17 +47,6 @@ def call(api: Client, finance: User, bearer: Call) -> Call:
 def read(call: Call) -> Callable[[str], Any]:
     """The JSON of a path, numbers as they stand there."""
     return lambda path: json.loads(call("GET", path).content, parse_float=Decimal)
-
-
-@pytest.fixture
-def later(time_machine: Any, work: Callable[[], int]) -> Callable[..., None]:
-    """`later(days=2)` lets the worker live through that time."""
-
-    def move(**delta: float) -> None:
-        time_machine.move_to(timezone.now() + timedelta(**delta))
-        work()
-
-    return move
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from core.api import Page, paginate
 from core.errors import ApiError, as_api_error
 from core.ids import new_id
 from core.queue import run_due
+from notifications.models import Event
 from payments import services
 from payments.cards import TEST_CARDS, CardSource
 from payments.filters import list_payments
@@ -25,6 +26,20 @@ from sandbox.models import Charge
 
 JSON = "application/json"
 CARD = {"card_number": "4242424242424242", "card_expiry_month": 12, "card_expiry_year": 2040}
+
+
+def error_of(answer: Any) -> tuple[int, str]:
+    return answer.status_code, answer.json()["error"]["code"]
+
+
+def shown(answer: Any) -> tuple[int, str, Any]:
+    payment = answer.json()["payment"]
+    return answer.status_code, payment["status"], payment["amount_captured"]
+
+
+def told(payment_id: str) -> list[str]:
+    """The events of a payment, as they came."""
+    return list(Event.objects.filter(object_id=payment_id).order_by("sequence").values_list("type", flat=True))
 
 
 @pytest.fixture

@@ -3,23 +3,9 @@
 import pytest
 
 from core.queue import run_due
-from notifications.models import Event
-from payments.tests.conftest import CARD
+from payments.tests.conftest import CARD, error_of, shown, told
 from sandbox.models import Charge, Operation
 from tests.books import disagreements
-
-
-def error_of(answer):
-    return answer.status_code, answer.json()["error"]["code"]
-
-
-def shown(answer):
-    payment = answer.json()["payment"]
-    return answer.status_code, payment["status"], payment["amount_captured"]
-
-
-def told(payment_id):
-    return list(Event.objects.filter(object_id=payment_id).order_by("sequence").values_list("type", flat=True))
 
 
 class TestCapture:

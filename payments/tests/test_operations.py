@@ -6,23 +6,15 @@ import pytest
 from django.utils import timezone
 
 from core.queue import LEASE, run_due
-from notifications.models import Event
 from payments.models import Payment, Transaction
 from payments.providers import OperationResult
 from payments.services.authorizations import apply_operation
+from payments.tests.conftest import error_of, told
 from sandbox import services as sandbox
 from sandbox.models import Charge, Operation
 from tests.books import disagreements
 
 FAULTS = ["silent", "down", "garbage"]
-
-
-def error_of(answer):
-    return answer.status_code, answer.json()["error"]["code"]
-
-
-def told(payment_id):
-    return list(Event.objects.filter(object_id=payment_id).order_by("sequence").values_list("type", flat=True))
 
 
 def operation():

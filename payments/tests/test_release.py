@@ -2,32 +2,17 @@
 
 from datetime import timedelta
 
-import pytest
 from django.utils import timezone
 
 from core.queue import run_due
-from notifications.models import Event
 from payments.models import Payment, Transaction
 from payments.providers import PROVIDERS
 from payments.services.authorizations import LAPSE_RETRY
 from payments.services.status import AUTHORIZATION_LIFETIME
-from payments.tests.conftest import CARD, JSON
+from payments.tests.conftest import CARD, JSON, error_of, shown, told
 from sandbox import services as sandbox
 from sandbox.models import Charge
 from tests.books import disagreements
-
-
-def error_of(answer):
-    return answer.status_code, answer.json()["error"]["code"]
-
-
-def shown(answer):
-    payment = answer.json()["payment"]
-    return answer.status_code, payment["status"], payment["amount_captured"]
-
-
-def told(payment_id):
-    return list(Event.objects.filter(object_id=payment_id).order_by("sequence").values_list("type", flat=True))
 
 
 def status_and_reason(payment_id):
@@ -87,21 +72,11 @@ class TestVoid:
 
 
 class TestLapse:
-    @pytest.fixture
-    def in_time(self, time_machine):
-        """`in_time(delta)`: that long after the money was reserved, with the worker at work."""
-
-        def move(delta):
-            time_machine.move_to(timezone.now() + delta)
-            run_due()
-
-        return move
-
-    def test_releases_what_nobody_captured_in_seven_days(self, authorized, in_time):
+    def test_releases_what_nobody_captured_in_seven_days(self, authorized, later):
         payment_id = authorized(order_id="order-1")
-        in_time(timedelta(days=6, hours=23))
+        later(timedelta(days=6, hours=23))
         assert status_and_reason(payment_id) == ("authorized", "")
-        in_time(timedelta(hours=2))
+        later(timedelta(hours=2))
         assert status_and_reason(payment_id) == ("cancelled", "expired")
         assert Charge.objects.get().status == "cancelled"
         assert disagreements() == []
@@ -113,29 +88,29 @@ class TestLapse:
         assert before <= expires_at - AUTHORIZATION_LIFETIME <= timezone.now()
         assert read(payment_id)["expires_at"][:16] == expires_at.isoformat()[:16]
 
-    def test_leaves_a_captured_payment_alone(self, authorized, capture, in_time):
+    def test_leaves_a_captured_payment_alone(self, authorized, capture, later):
         payment_id = authorized()
         capture(payment_id)
-        in_time(AUTHORIZATION_LIFETIME * 2)
+        later(AUTHORIZATION_LIFETIME * 2)
         assert status_and_reason(payment_id) == ("completed", "")
 
-    def test_waits_for_a_capture_in_flight(self, authorized, capture, settings, in_time):
+    def test_waits_for_a_capture_in_flight(self, authorized, capture, settings, later):
         payment_id = authorized()
         settings.SANDBOX_FAULT = "silent"
         capture(payment_id)
-        in_time(AUTHORIZATION_LIFETIME + timedelta(minutes=1))
+        later(AUTHORIZATION_LIFETIME + timedelta(minutes=1))
         assert Payment.objects.get(pk=payment_id).due_at > timezone.now() + LAPSE_RETRY / 2
         settings.SANDBOX_FAULT = ""
         ask_again()
         assert status_and_reason(payment_id) == ("completed", "")
 
-    def test_is_tried_again_when_the_provider_refuses(self, authorized, monkeypatch, in_time):
+    def test_is_tried_again_when_the_provider_refuses(self, authorized, monkeypatch, later):
         payment_id = authorized()
         with monkeypatch.context() as patch:
             patch.setattr("sandbox.services.WORK", dict.fromkeys(sandbox.WORK, lambda charge, operation: "declined"))
-            in_time(AUTHORIZATION_LIFETIME + timedelta(minutes=1))
+            later(AUTHORIZATION_LIFETIME + timedelta(minutes=1))
         assert status_and_reason(payment_id) == ("authorized", "")
-        in_time(LAPSE_RETRY + timedelta(minutes=1))
+        later(LAPSE_RETRY + timedelta(minutes=1))
         assert status_and_reason(payment_id) == ("cancelled", "expired")
 
 

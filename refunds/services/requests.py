@@ -53,6 +53,7 @@ class ApprovalNotYours(ApiError):
     message = "Whoever asks for a refund, or made the API key that does, does not approve it. A second person has to."
 
 
+@unit_of_work
 def create_refund(
     payment: Payment,
     *,
@@ -71,13 +72,8 @@ def create_refund(
     money = None if amount is None else Money.parse(amount, payment.currency)
     fields = {"reason": reason, "note": note}  # a default that is written out is no other request
     body = fingerprint({"payment": payment.pk, "amount": money and money.amount, **fields})
-
-    @unit_of_work
-    def work() -> tuple[Refund, bool]:
-        refunds = Refund.objects.filter(merchant=payment.merchant_id)
-        return create_once(refunds, key, body, lambda: _create(payment.pk, money, by, key, body, fields))
-
-    return work()
+    refunds = Refund.objects.filter(merchant=payment.merchant_id)
+    return create_once(refunds, key, body, lambda: _create(payment.pk, money, by, key, body, fields))
 
 
 def _create(

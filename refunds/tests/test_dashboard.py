@@ -48,6 +48,14 @@ def parked() -> str:
     return notice.last_error
 
 
+def look_too_early_and_again(work, time_machine):
+    collect_sandbox_notices()
+    queue.registry["refunds.notices"].handler()
+    work()
+    time_machine.move_to(timezone.now() + ROOM_WAIT)
+    work()
+
+
 class TestDashboardRefund:
     @pytest.mark.parametrize("key", ["by-hand", "k" * 255, "txn_01m7xv4g2s8t9v0w1x2y3z4a5b"])
     def test_is_taken_in_whatever_its_key(self, paid, work, key):
@@ -142,11 +150,7 @@ class TestDashboardRefund:
         for name in ("payments.transactions", "sandbox.settle"):
             queue.registry[name].handler()
         give_back(payment, 2000)
-        collect_sandbox_notices()
-        queue.registry["refunds.notices"].handler()
-        work()
-        time_machine.move_to(timezone.now() + ROOM_WAIT)
-        work()
+        look_too_early_and_again(work, time_machine)
         payment.refresh_from_db()
         assert (payment.status, payment.amount_refunded, parked()) == ("completed", 2000, "")
         assert disagreements() == []
@@ -195,11 +199,7 @@ class TestRoom:
         payment = paid()
         post(f"payments/{payment.pk}/refund", amount=40)
         give_back(payment, 2000)
-        collect_sandbox_notices()
-        queue.registry["refunds.notices"].handler()
-        work()
-        time_machine.move_to(timezone.now() + ROOM_WAIT)
-        work()
+        look_too_early_and_again(work, time_machine)
         assert list(Refund.objects.values_list("amount", "status")) == [(2000, "succeeded"), (4000, "failed")]
         assert disagreements() == []
 

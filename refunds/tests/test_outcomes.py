@@ -126,14 +126,20 @@ class TestAnswers:
         assert not Operation.objects.exists()
 
 
+def authorized_twice(pay, work):
+    """By a transfer, and by PayPal, which comes too late and is released."""
+    payment_id = pay(capture_method="manual").json()["payment"]["id"]
+    announce(payment_id, work)
+    start_attempt(payment_id=payment_id, attempt=1, method="paypal")
+    work()
+    arrives("bank_transfer", work)
+    arrives("paypal", work)
+    return payment_id
+
+
 class TestCharge:
     def test_that_was_captured_is_refunded_not_a_newer_one_that_was_voided(self, api, owner, pay, refund, work):
-        payment_id = pay(capture_method="manual").json()["payment"]["id"]
-        announce(payment_id, work)
-        start_attempt(payment_id=payment_id, attempt=1, method="paypal")
-        work()
-        arrives("bank_transfer", work)
-        arrives("paypal", work)  # too late: released
+        payment_id = authorized_twice(pay, work)
         path = f"/api/v1/payments/{payment_id}/capture"
         assert api.post(path, {"amount": 20}, headers=owner, content_type=JSON).status_code == 201
         row = refund(Payment.objects.get())
@@ -143,12 +149,7 @@ class TestCharge:
         assert disagreements() == []
 
     def test_and_comes_back_is_no_less_though_another_came_too_late(self, api, owner, pay, refund, work):
-        payment_id = pay(capture_method="manual").json()["payment"]["id"]
-        announce(payment_id, work)
-        start_attempt(payment_id=payment_id, attempt=1, method="paypal")
-        work()
-        arrives("bank_transfer", work)
-        arrives("paypal", work)
+        payment_id = authorized_twice(pay, work)
         assert (
             api.post(f"/api/v1/payments/{payment_id}/capture", {}, headers=owner, content_type=JSON).status_code == 201
         )
