@@ -19,7 +19,7 @@ from ledger.models import LAST_ANCHOR, BankAccount
 
 DAYS_OF_A_WEEK = 7
 FIRST_ANCHOR = 1
-MOST_REPLACEMENTS = 10  # of an account while somebody waits for it
+MOST_REPLACEMENTS = 100  # of an account while somebody waits for it; each is a commit of milliseconds
 SCHEDULE_FIELDS = ("schedule", "anchor", "minimum")
 
 Schedule = BankAccount.Schedule
